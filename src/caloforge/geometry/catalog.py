@@ -1,0 +1,39 @@
+"""The calorimeters that come with Caloforge (``caloforge/detectors/*.yaml``)."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from caloforge.errors import GeometryError
+from caloforge.geometry.calorimeter import Calorimeter
+
+
+def detector_names() -> list[str]:
+    """Names of the calorimeters that come with Caloforge."""
+    folder = files("caloforge") / "detectors"
+    names = (entry.name for entry in folder.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+@cache
+def _shipped(name: str) -> Calorimeter:
+    text = (files("caloforge") / "detectors" / f"{name}.yaml").read_text(encoding="utf-8")
+    return Calorimeter.from_yaml(text, origin=f"detector {name}")
+
+
+def load_detector(name_or_file: str | Path) -> Calorimeter:
+    """A calorimeter by its shipped name, or from a YAML file.
+
+    Raises:
+        GeometryError: neither a shipped name nor a readable YAML file.
+    """
+    text = str(name_or_file)
+    if text in detector_names():
+        return _shipped(text)
+    if text.endswith((".yaml", ".yml")) or Path(text).exists():
+        return Calorimeter.from_file(text)
+    raise GeometryError(
+        f"unknown detector '{text}'; choose one of {', '.join(detector_names())} or give a YAML file"
+    )

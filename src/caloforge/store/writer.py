@@ -1,0 +1,146 @@
+"""Writing a store file, shower by shower or batch by batch, with bounded memory."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from caloforge._version import __version__
+from caloforge.atomic import atomic_file, output_error
+from caloforge.errors import ShowerError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Incident, Provenance, Showers
+from caloforge.store import schema
+
+
+class StoreWriter:
+    """Append showers to a new store file; the file appears when the ``with`` block ends well.
+
+    Raises:
+        OutputError: the folder is missing, or the disk is full.
+        ShowerError: a batch lacks a column of the first one, or nothing was written.
+        GeometryError: a batch belongs to another calorimeter.
+    """
+
+    def __init__(self, path: str | Path, calorimeter: Calorimeter, provenance: Provenance) -> None:
+        self.path = Path(path)
+        self.calorimeter = calorimeter
+        self.provenance = provenance
+        self._n = 0
+        self._hits = 0
+        self._file: h5py.File | None = None
+        self._context: AbstractContextManager[Path] | None = None
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __enter__(self) -> StoreWriter:
+        self._context = atomic_file(self.path)
+        partial = self._context.__enter__()
+        self._file = h5py.File(partial, "w", libver=("v108", "v110"))
+        return self
+
+    def _create(self, name: str, dtype: str, chunk: int) -> None:
+        assert self._file is not None
+        self._file.create_dataset(
+            name,
+            shape=(0,),
+            maxshape=(None,),
+            dtype=dtype,
+            chunks=(chunk,),
+            fletcher32=True,
+            **hdf5plugin.Blosc2(cname="zstd", clevel=5, filters=hdf5plugin.Blosc2.SHUFFLE),
+        )
+
+    def _start(self, incident: Incident) -> None:
+        assert self._file is not None
+        self._create(schema.OFFSET, "u8", schema.ROW_CHUNK)
+        self._create(schema.CELL, "u4", schema.HIT_CHUNK)
+        self._create(schema.ENERGY, "f4", schema.HIT_CHUNK)
+        for name in incident:
+            dtype = "i4" if name == "pdg" else "f8"
+            self._create(f"{schema.INCIDENT}/{name}", dtype, schema.ROW_CHUNK)
+        self._extend(schema.OFFSET, np.zeros(1, np.uint64))
+
+    def _extend(self, name: str, values: np.ndarray) -> None:
+        assert self._file is not None
+        dataset = self._file[name]
+        old = dataset.shape[0]
+        dataset.resize(old + len(values), axis=0)
+        dataset[old:] = values
+
+    def append(self, showers: Showers) -> None:
+        """Write a batch behind what is there."""
+        if self._file is None:
+            raise ShowerError(f"{self.path}: not open; use 'with StoreWriter(...) as writer'")
+        self.calorimeter.require_same(showers.calorimeter, "a batch of showers")
+        if not len(showers):
+            return
+        try:
+            if self._n == 0:
+                self._start(showers.incident)
+            columns = list(self._file[schema.INCIDENT])
+            for name in columns:
+                self._extend(f"{schema.INCIDENT}/{name}", showers.incident[name])
+            self._extend(schema.OFFSET, showers.offset[1:] + np.uint64(self._hits))
+            self._extend(schema.CELL, showers.cell)
+            self._extend(schema.ENERGY, showers.energy)
+        except (OSError, RuntimeError) as error:
+            raise output_error(self.path, error) from error
+        self._n += len(showers)
+        self._hits += showers.n_hits
+
+    def _finish(self) -> None:
+        assert self._file is not None
+        if self._n == 0:
+            raise ShowerError(f"{self.path}: no showers to write; check the selection or the input")
+        try:
+            self._file.attrs["schema"] = schema.SCHEMA
+            self._file.attrs["geometry"] = self.calorimeter.to_yaml()
+            self._file.attrs["provenance"] = self.provenance.to_json()
+            self._file.attrs["caloforge"] = __version__
+            self._file.close()
+        except (OSError, RuntimeError) as error:
+            raise output_error(self.path, error) from error
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._context is not None
+        assert self._file is not None
+        try:
+            if error is None:
+                self._finish()
+        except BaseException as failure:
+            self._abandon()
+            self._context.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        if error is not None:
+            self._abandon()
+        self._context.__exit__(kind, error, trace)
+
+    def _abandon(self) -> None:
+        """Close without caring what is written: the file is about to be removed."""
+        assert self._file is not None
+        with suppress(OSError, RuntimeError):
+            self._file.close()
+
+
+def write_showers(path: str | Path, showers: Showers) -> Path:
+    """Write a whole sample to a store file and return its path.
+
+    Raises:
+        OutputError: the folder is missing, or the disk is full.
+        ShowerError: the sample is empty.
+    """
+    with StoreWriter(path, showers.calorimeter, showers.provenance) as writer:
+        writer.append(showers)
+    return Path(path)
