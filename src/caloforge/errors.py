@@ -5,8 +5,8 @@
     |   +-- ConfigError         a recipe or an option: unknown key, wrong value
     |   +-- GeometryError       a calorimeter description is wrong, or two do not match
     +-- DataError               the showers are wrong (exit code 1)
-    |   +-- FormatError         a file is not what it should be: foreign, truncated, missing data set
-    |   +-- ShowerError         the content is wrong: NaN, negative energy, wrong shape, nothing there
+    |   +-- FormatError         a file is foreign, truncated, or lacks a data set
+    |   +-- ShowerError         NaN, negative energy, wrong shape, nothing there
     +-- ModelError              a model artifact is missing, damaged, or cannot do what is asked
     +-- TrainingError           training cannot go on (NaN loss, no usable data)
     +-- OutputError             the result cannot be written (missing folder, full disk)

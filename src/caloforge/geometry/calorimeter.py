@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ class Calorimeter(_Frozen):
 
     @model_validator(mode="after")
     def _ordered(self) -> Calorimeter:
-        for number, (a, b) in enumerate(zip(self.layers[:-1], self.layers[1:], strict=True)):
+        for number, (a, b) in enumerate(pairwise(self.layers)):
             if b.z < a.z + a.thickness - 1e-6:
                 raise ValueError(f"layer {number + 1} starts inside layer {number}")
         return self

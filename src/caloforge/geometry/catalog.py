@@ -35,5 +35,6 @@ def load_detector(name_or_file: str | Path) -> Calorimeter:
     if text.endswith((".yaml", ".yml")) or Path(text).exists():
         return Calorimeter.from_file(text)
     raise GeometryError(
-        f"unknown detector '{text}'; choose one of {', '.join(detector_names())} or give a YAML file"
+        f"unknown detector '{text}'; choose one of {', '.join(detector_names())}, "
+        "or give a YAML file"
     )

@@ -6,6 +6,7 @@ numbered ``i * n_j + j``.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -68,7 +69,7 @@ class CylindricalGrid(_Grid):
     @field_validator("r_edges")
     @classmethod
     def _increasing(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
-        if edges[0] < 0 or any(b <= a for a, b in zip(edges[:-1], edges[1:], strict=True)):
+        if edges[0] < 0 or any(b <= a for a, b in pairwise(edges)):
             raise ValueError("r_edges must start at 0 or above and increase strictly")
         return edges
 

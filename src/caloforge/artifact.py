@@ -1,0 +1,161 @@
+"""The model artifact: a folder that describes itself.
+
+artifact.json        schema, kind, config, condition, latent, preprocessing, provenance
+geometry.yaml        the calorimeter
+weights.safetensors  the whole state, no pickle
+training/            recipe, metrics.csv, tensorboard/, checkpoint (when it was trained)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from caloforge.atomic import atomic_file, check_folder, output_error
+from caloforge.errors import ConfigError, ModelError
+from caloforge.geometry import Calorimeter
+from caloforge.models import DirectModel, ShowerModel, build_model
+from caloforge.showers import Provenance
+
+SCHEMA = 1
+DESCRIPTION = "artifact.json"
+GEOMETRY = "geometry.yaml"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model read back from its folder, in eval mode."""
+
+    path: Path
+    model: ShowerModel
+    description: dict[str, Any]
+    provenance: Provenance
+
+    @property
+    def calorimeter(self) -> Calorimeter:
+        """The calorimeter that the model generates for."""
+        return self.model.calorimeter
+
+
+def describe(model: ShowerModel, provenance: Provenance) -> dict[str, Any]:
+    """The content of ``artifact.json``, also the metadata of an export."""
+    return {
+        "schema": SCHEMA,
+        "kind": model.kind,
+        "config": model.config.model_dump(mode="json", exclude_none=True),
+        "detector": model.calorimeter.name,
+        "geometry_hash": model.calorimeter.hash,
+        "cell_threshold_mev": model.calorimeter.cell_threshold,
+        "condition": list(model.condition_columns),
+        "latent": {"size": model.latent.size, "distribution": model.latent.distribution},
+        "preprocessing": model.preprocessing(),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "provenance": provenance.to_dict(),
+    }
+
+
+def save_artifact(path: str | Path, model: ShowerModel, provenance: Provenance) -> Path:
+    """Write (or complete) the folder ``path``; ``artifact.json`` comes last and makes it valid.
+
+    Raises:
+        OutputError: the parent folder is missing or the disk is full.
+    """
+    folder = Path(path)
+    make_folder(folder)
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic_file(folder / WEIGHTS) as partial:
+        save_file(state, partial)
+    with atomic_file(folder / GEOMETRY) as partial:
+        partial.write_text(model.calorimeter.to_yaml(), encoding="utf-8")
+    with atomic_file(folder / DESCRIPTION) as partial:
+        text = json.dumps(describe(model, provenance), indent=2)
+        partial.write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Create ``folder`` if its parent is there.
+
+    Raises:
+        OutputError: the parent is missing, not writable, or ``folder`` is a file.
+    """
+    check_folder(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def read_description(path: str | Path) -> dict[str, Any]:
+    """The content of ``artifact.json``.
+
+    Raises:
+        ModelError: not an artifact folder, unfinished, or of an unknown schema.
+    """
+    folder = Path(path)
+    file = folder / DESCRIPTION
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such model folder; train one with 'caloforge train'")
+    if not file.exists():
+        unfinished = (folder / "training").is_dir()
+        hint = (
+            "training did not finish; continue with 'caloforge train ... --resume'"
+            if unfinished
+            else "not a model artifact; give the folder that 'caloforge train -o' wrote"
+        )
+        raise ModelError(f"{folder}: no {DESCRIPTION}: {hint}")
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+        schema = description["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{file}: unreadable ({error}); copy or train the model again") from error
+    if schema != SCHEMA:
+        raise ModelError(f"{file}: schema {schema}, this version reads {SCHEMA}; update caloforge")
+    return dict(description)
+
+
+def load_artifact(path: str | Path) -> Artifact:
+    """Read a model back.
+
+    Raises:
+        ModelError: not an artifact, unfinished, or its weights do not fit.
+        GeometryError: its geometry file is damaged.
+    """
+    folder = Path(path)
+    description = read_description(folder)
+    calorimeter = Calorimeter.from_file(folder / GEOMETRY)
+    if calorimeter.hash != description.get("geometry_hash"):
+        raise ModelError(
+            f"{folder / GEOMETRY}: hash {calorimeter.hash} is not the one the model was trained "
+            f"for ({description.get('geometry_hash')}); restore the original geometry file"
+        )
+    try:
+        model = build_model(description["kind"], calorimeter, description["config"])
+    except (ConfigError, KeyError) as error:
+        raise ModelError(f"{folder / DESCRIPTION}: {error}; copy or train it again") from error
+    load_weights(model, folder / WEIGHTS)
+    provenance = Provenance.from_json(json.dumps(description["provenance"]), str(folder))
+    return Artifact(folder, model.eval(), description, provenance)
+
+
+def load_weights(model: ShowerModel, file: Path) -> None:
+    """Set the state of ``model`` from a safetensors file.
+
+    Raises:
+        ModelError: the file is missing, damaged, or for another model.
+    """
+    try:
+        state: dict[str, torch.Tensor] = load_file(file)
+        if isinstance(model, DirectModel):
+            model.expect_state(state)
+        model.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ModelError(f"{file}: weights cannot be used ({text}); copy or train again") from error

@@ -1,0 +1,24 @@
+"""Generators of showers behind one contract, see :class:`ShowerModel`."""
+
+from caloforge.models.base import (
+    DirectModel,
+    GradientModel,
+    Latent,
+    ModelConfig,
+    ShowerModel,
+    TrainingBatch,
+    Update,
+)
+from caloforge.models.registry import build_model, model_kinds
+
+__all__ = [
+    "DirectModel",
+    "GradientModel",
+    "Latent",
+    "ModelConfig",
+    "ShowerModel",
+    "TrainingBatch",
+    "Update",
+    "build_model",
+    "model_kinds",
+]

@@ -1,0 +1,142 @@
+"""The contract of every generator: condition and noise in, MeV per cell out.
+
+A :class:`ShowerModel` is a torch module whose whole state is tensors, so it is saved without
+pickle. Its ``forward`` includes the inverse preprocessing and the cell threshold, so what is
+exported is what is validated. Noise comes from outside: the same noise gives the same shower
+whatever the batch.
+
+    ShowerModel
+    +-- GradientModel    trained by gradient steps: it brings losses, optimizers and one step
+    +-- DirectModel      fitted in one go from a sample of showers
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Showers
+
+
+class ModelConfig(BaseModel):
+    """Base of every model's configuration; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Latent:
+    """The noise of one shower: ``size`` independent numbers."""
+
+    size: int
+    distribution: Literal["normal", "uniform"] = "normal"
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Real showers: ``condition`` (B, C) in the model's columns, ``energy`` (B, n_cells) MeV."""
+
+    condition: torch.Tensor
+    energy: torch.Tensor
+
+
+class Update(Protocol):
+    """One optimizer step: clears gradients, goes backward from ``loss``, checks, steps."""
+
+    def __call__(
+        self, optimizer: str, loss: torch.Tensor, parts: Mapping[str, torch.Tensor]
+    ) -> None:
+        """``parts`` are the terms of the loss, to name the culprit when it is not finite."""
+
+
+class ShowerModel(nn.Module, ABC):
+    """Generates showers of one calorimeter.
+
+    Args:
+        calorimeter: where the showers happen.
+        config: this model's configuration.
+
+    Raises:
+        GeometryError: the model cannot describe this calorimeter.
+    """
+
+    kind: ClassVar[str]
+    """The name in recipes and artifacts."""
+
+    config_class: ClassVar[type[ModelConfig]]
+    condition_columns: ClassVar[tuple[str, ...]] = ("energy",)
+    """Incident columns that ``forward`` takes, in order (MeV, rad, mm)."""
+
+    exportable: ClassVar[bool] = True
+    """Whether ``forward`` can become a compact ONNX graph."""
+
+    def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:
+        super().__init__()
+        self.calorimeter = calorimeter
+        self.config = config
+
+    @property
+    @abstractmethod
+    def latent(self) -> Latent:
+        """The noise that one shower takes."""
+
+    @abstractmethod
+    def forward(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Showers.
+
+        Args:
+            condition: (B, C) float32, the ``condition_columns`` in MeV, rad, mm.
+            noise: (B, latent.size) float32.
+
+        Returns:
+            (B, n_cells) float32 MeV; cells below the calorimeter's threshold are zero.
+        """
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What stands between MeV and the network, for the artifact's metadata."""
+        return {}
+
+
+class GradientModel(ShowerModel):
+    """Trained by gradient steps. The global torch RNG is seeded before every step."""
+
+    def prepare(self, showers: Showers) -> None:
+        """Look at the training sample once, before the first step (ranges, means)."""
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Fresh optimizers by name, over this model's parameters."""
+
+    @abstractmethod
+    def training_step(self, batch: TrainingBatch, update: Update) -> dict[str, torch.Tensor]:
+        """One published training step on real showers.
+
+        Args:
+            batch: the real showers.
+            update: call it with an optimizer's name and its loss, as often as the recipe says.
+
+        Returns:
+            Scalar losses by name, for the log.
+        """
+
+
+class DirectModel(ShowerModel):
+    """Fitted in one go."""
+
+    @abstractmethod
+    def fit(self, showers: Showers) -> None:
+        """Set the state from a sample of showers.
+
+        Raises:
+            ShowerError: the sample cannot be used.
+        """
+
+    def expect_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Make room for ``state`` before it is loaded (the size depends on the sample)."""

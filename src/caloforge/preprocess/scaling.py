@@ -1,0 +1,27 @@
+"""Cell energies in network units: a threshold and a factor (3DGAN: below 1e-6 GeV -> 0, x100)."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
+
+MEV_PER_GEV = 1000.0
+
+
+class EnergyScaling(BaseModel):
+    """``factor`` x GeV, cells below ``threshold`` MeV set to zero."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factor: PositiveFloat = 100.0
+    threshold: NonNegativeFloat = 0.001
+
+    def forward(self, energy: torch.Tensor) -> torch.Tensor:
+        """MeV -> network units."""
+        scaled = energy * (self.factor / MEV_PER_GEV)
+        return torch.where(energy < self.threshold, torch.zeros_like(scaled), scaled)
+
+    def inverse(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Network units -> MeV, cut at the threshold."""
+        energy = scaled * (MEV_PER_GEV / self.factor)
+        return torch.where(energy < self.threshold, torch.zeros_like(energy), energy)

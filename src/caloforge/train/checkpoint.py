@@ -1,0 +1,92 @@
+"""Everything a training run needs to go on bit for bit, in one safetensors file, no pickle.
+
+As batches and random numbers are functions of (seed, step), the state is the model's tensors, the
+optimizers' tensors and the number of steps done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from caloforge.atomic import atomic_file
+from caloforge.errors import TrainingError
+
+FILE = "checkpoint.safetensors"
+Optimizers = Mapping[str, torch.optim.Optimizer]
+
+
+def save_checkpoint(
+    path: Path,
+    model: torch.nn.Module,
+    optimizers: Optimizers,
+    step: int,
+    identity: Mapping[str, Any],
+) -> None:
+    """Write the state after ``step`` steps; ``identity`` says which run it belongs to.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for number, entries in optimizer.state_dict()["state"].items():
+            for key, value in entries.items():
+                tensors[f"optimizer/{name}/{number}/{key}"] = torch.as_tensor(value)
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    metadata = {"step": str(step), "identity": json.dumps(identity, sort_keys=True)}
+    with atomic_file(path) as partial:
+        save_file(plain, partial, metadata)
+
+
+def load_checkpoint(
+    path: Path, model: torch.nn.Module, optimizers: Optimizers, identity: Mapping[str, Any]
+) -> int:
+    """Restore model and optimizers; return the number of steps done.
+
+    Raises:
+        TrainingError: no checkpoint, damaged, or of another run.
+    """
+    if not path.exists():
+        raise TrainingError(f"{path}: no checkpoint to resume from; start without --resume")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            _require_identity(path, json.loads(metadata["identity"]), identity)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        model.load_state_dict(_below(tensors, "model/"))
+        for name, optimizer in optimizers.items():
+            _restore(optimizer, _below(tensors, f"optimizer/{name}/"))
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise TrainingError(
+            f"{path}: damaged checkpoint ({' '.join(str(error).split())[:150]}); "
+            "start again without --resume"
+        ) from error
+    return int(metadata["step"])
+
+
+def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        number, key = name.split("/")
+        state.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _require_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for key, value in wanted.items():
+        if found.get(key) != json.loads(json.dumps(value)):
+            raise TrainingError(
+                f"{path}: belongs to another run: {key} was {found.get(key)}, now {value}; "
+                "resume with the same recipe, data and seed, or start without --resume"
+            )
