@@ -1,0 +1,177 @@
+"""A sample read once, in batches: observables, profiles, cell spectrum and a few whole showers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import ShowerError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Provenance, Showers
+from caloforge.validate.observables import Floats, Observables, observables
+from caloforge.validate.profiles import Profiles, cell_spectrum, profiles
+
+BATCH = 500
+KEEP = 10_000
+SPECTRUM_EDGES = 50
+
+
+class Source(Protocol):
+    """What a shower file, a data set and an in-memory sample have in common."""
+
+    @property
+    def calorimeter(self) -> Calorimeter:
+        """The geometry."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the showers come from."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int) -> Iterator[Showers]:
+        """Consecutive parts of ``size`` showers."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the metrics need of a sample.
+
+    ``spectrum`` counts hits per bin of ``spectrum_edges`` (with under- and overflow); ``kept``
+    holds a random subsample of whole showers, at most :data:`KEEP`.
+    """
+
+    calorimeter: Calorimeter
+    observables: Observables
+    profiles: Profiles
+    spectrum: Floats
+    spectrum_edges: Floats
+    kept: Showers
+
+    def __len__(self) -> int:
+        return len(self.observables)
+
+    @property
+    def empty(self) -> int:
+        """Number of showers without a hit above the threshold."""
+        return int(np.count_nonzero(~self.observables.filled))
+
+
+def spectrum_edges(source: Source, batch: int = BATCH) -> Floats:
+    """50 edges for the cell energy (MeV), equally spaced in its logarithm.
+
+    From the larger of the cell threshold and the smallest hit of the sample to its largest hit
+    (CaloChallenge: from the threshold to the reference's maximum).
+    """
+    low, high = np.inf, 0.0
+    for part in source.batches(batch):
+        energy = part.above_threshold().energy
+        if len(energy):
+            low, high = min(low, float(energy.min())), max(high, float(energy.max()))
+    if high == 0.0:
+        return np.geomspace(1e-3, 1.0, SPECTRUM_EDGES)
+    low = max(low, source.calorimeter.cell_threshold)
+    if high <= low * (1 + 1e-6):
+        low, high = low / 2, high * 2
+    return np.geomspace(low, high, SPECTRUM_EDGES)
+
+
+def _merge(parts: list[Summary]) -> Summary:
+    first = parts[0]
+    total = first.profiles
+    for part in parts[1:]:
+        total = total + part.profiles
+    return Summary(
+        first.calorimeter,
+        Observables.concatenate([part.observables for part in parts]),
+        total,
+        np.sum([part.spectrum for part in parts], axis=0),
+        first.spectrum_edges,
+        Showers.concatenate([part.kept for part in parts]),
+    )
+
+
+def _one(showers: Showers, edges: Floats, keep: NDArray[np.bool_]) -> Summary:
+    return Summary(
+        showers.calorimeter,
+        observables(showers),
+        profiles(showers),
+        cell_spectrum(showers, edges),
+        edges,
+        showers[keep],
+    )
+
+
+def keep_rows(n: int, limit: int, seed: int) -> NDArray[np.bool_]:
+    """A seeded choice of at most ``limit`` of ``n`` rows, as a mask."""
+    mask = np.zeros(n, dtype=np.bool_)
+    mask[np.random.default_rng(seed).permutation(n)[:limit]] = True
+    return mask
+
+
+def summarise(
+    source: Source,
+    edges: Floats | None = None,
+    *,
+    group: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+    keep: int = KEEP,
+    batch: int = BATCH,
+) -> list[Summary]:
+    """Read a sample in batches, above the cell threshold.
+
+    Args:
+        source: a shower file, a data set, or showers in memory.
+        edges: edges (MeV) of the cell spectrum; the sample's own by default.
+        group: a mask (n,): the sample is then summarised in two parts, False first.
+        seed: chooses the whole showers that are kept.
+        keep: how many of them at most.
+        batch: showers in memory at a time.
+
+    Returns:
+        One summary, or the two of ``group``.
+
+    Raises:
+        ShowerError: the sample, or a part of it, holds no showers.
+    """
+    n = len(source)
+    if n == 0:
+        raise ShowerError("the sample holds no showers; give at least one")
+    edges = spectrum_edges(source, batch) if edges is None else edges
+    kept = keep_rows(n, keep, seed)
+    labels = np.zeros(n, dtype=np.int64) if group is None else group.astype(np.int64)
+    parts: list[list[Summary]] = [[] for _ in range(1 if group is None else 2)]
+    start = 0
+    for showers in source.batches(batch):
+        stop = start + len(showers)
+        clean = showers.above_threshold()
+        for label, part in enumerate(parts):
+            mine = labels[start:stop] == label
+            if mine.any():
+                chosen = clean if mine.all() else clean[mine]
+                part.append(_one(chosen, edges, kept[start:stop][mine]))
+        start = stop
+    if any(not part for part in parts):
+        raise ShowerError("a part of the sample holds no showers; give more showers")
+    return [_merge(part) for part in parts]
+
+
+def join(parts: list[Summary]) -> Summary:
+    """One summary of several parts of a sample, in order."""
+    return _merge(parts)
+
+
+def collect(source: Source, limit: int = KEEP, seed: int = 0, batch: int = BATCH) -> Showers:
+    """A seeded subsample of whole showers above threshold, at most ``limit``, in file order."""
+    kept = keep_rows(len(source), limit, seed)
+    parts, start = [], 0
+    for showers in source.batches(batch):
+        stop = start + len(showers)
+        if kept[start:stop].any():
+            parts.append(showers.above_threshold()[kept[start:stop]])
+        start = stop
+    return Showers.concatenate(parts)
