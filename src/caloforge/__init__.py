@@ -1,1 +1,72 @@
-"""Caloforge."""
+"""Caloforge: from detailed calorimeter simulation to a trusted, deployable surrogate.
+
+    showers = caloforge.open("showers.h5").read()
+    caloforge.convert("lcd.h5", "showers.h5")
+    caloforge.train("3dgan", "showers.h5", "model")
+    generated = caloforge.load_model("model").generate(energy=50, n=100, seed=1)
+    report = caloforge.validate(showers, generated, "report")
+
+Importing the package is cheap: torch and the rest are loaded when they are used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from caloforge._version import __version__
+
+if TYPE_CHECKING:
+    from caloforge.api import Model, export, load_model, train
+    from caloforge.errors import CaloforgeError
+    from caloforge.geometry import Calorimeter, load_detector
+    from caloforge.showers import Incident, Provenance, Showers
+    from caloforge.sources import convert
+    from caloforge.store import open_showers as open  # noqa: A004
+    from caloforge.validate import validate
+
+_HOME = {
+    "Calorimeter": ("caloforge.geometry", "Calorimeter"),
+    "CaloforgeError": ("caloforge.errors", "CaloforgeError"),
+    "Incident": ("caloforge.showers", "Incident"),
+    "Model": ("caloforge.api", "Model"),
+    "Provenance": ("caloforge.showers", "Provenance"),
+    "Showers": ("caloforge.showers", "Showers"),
+    "convert": ("caloforge.sources", "convert"),
+    "export": ("caloforge.api", "export"),
+    "load_detector": ("caloforge.geometry", "load_detector"),
+    "load_model": ("caloforge.api", "load_model"),
+    "open": ("caloforge.store", "open_showers"),
+    "train": ("caloforge.api", "train"),
+    "validate": ("caloforge.validate", "validate"),
+}
+
+__all__ = [
+    "CaloforgeError",
+    "Calorimeter",
+    "Incident",
+    "Model",
+    "Provenance",
+    "Showers",
+    "__version__",
+    "convert",
+    "export",
+    "load_detector",
+    "load_model",
+    "open",
+    "train",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'caloforge' has no attribute '{name}'")
+    module, attribute = _HOME[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import torch
 
+from caloforge.artifact import warm_start
 from caloforge.config import Recipe, load_recipe
 from caloforge.data import load_sample
-from caloforge.geometry import load_detector
+from caloforge.errors import ConfigError
+from caloforge.export import export_onnx
+from caloforge.generate import open_engine, particles
+from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models import build_model
-from caloforge.showers import file_digest
+from caloforge.runtime import Engine, shower_batches
+from caloforge.showers import Incident, Provenance, Showers, file_digest
 from caloforge.train import fit_model
 
 
@@ -43,13 +48,94 @@ def train(
     showers = load_sample(paths, expected)
     torch.manual_seed(chosen.training.seed)  # the initial weights
     model = build_model(chosen.kind, showers.calorimeter, chosen.settings)
+    inputs = {Path(path).name: file_digest(path) for path in paths}
+    if chosen.start_from is not None:
+        inputs[chosen.start_from] = warm_start(model, chosen.start_from)
     return fit_model(
         model,
         showers,
         chosen.training,
         output,
-        inputs={Path(path).name: file_digest(path) for path in paths},
+        inputs=inputs,
         recipe=chosen.to_dict(),
         resume=resume,
         quiet=quiet,
     )
+
+
+class Model:
+    """A trained model, ready to generate; see :func:`load_model`."""
+
+    def __init__(self, path: str | Path, engine: Engine) -> None:
+        self.path = Path(path)
+        self.engine = engine
+
+    def __repr__(self) -> str:
+        kind = self.engine.description["kind"]
+        return f"Model('{kind}' for '{self.calorimeter.name}', engine {self.engine.name})"
+
+    @property
+    def calorimeter(self) -> Calorimeter:
+        """The calorimeter that the model generates for."""
+        return self.engine.calorimeter
+
+    def generate(
+        self,
+        energy: str | float | Sequence[float] | None = None,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        theta: str | float | None = None,
+        particle: str | None = None,
+        incident: Incident | None = None,
+        batch_size: int = 128,
+    ) -> Showers:
+        """Generate showers in memory.
+
+        Args:
+            energy: GeV: a number, a list, ``"10:100"`` (uniform), ``"log:1:100"``.
+            n: number of showers; 1, or the length of the list, when None.
+            seed: same seed, same showers.
+            theta: degrees, 90 is normal incidence.
+            particle: a name such as ``e-`` or a PDG code.
+            incident: the particles themselves, instead of all of the above.
+            batch_size: showers per call of the engine; does not change the result.
+
+        Raises:
+            ConfigError, ModelError: see their messages.
+        """
+        if incident is None:
+            if energy is None:
+                raise ConfigError("generate needs energy=... (GeV) or incident=...")
+            if n is None:
+                n = 1 if isinstance(energy, str | int | float) else len(energy)
+            incident = particles(n, energy, theta=theta, particle=particle, seed=seed)
+        provenance = Provenance(
+            step="generate",
+            geometry=self.calorimeter.hash,
+            config={"engine": self.engine.name},
+            seed=seed,
+            parents=(self.engine.description["provenance"],),
+        )
+        parts = shower_batches(
+            self.engine, incident, seed=seed, batch_size=batch_size, provenance=provenance
+        )
+        return Showers.concatenate(list(parts))
+
+
+def load_model(path: str | Path, engine: str = "auto") -> Model:
+    """A trained model from its artifact folder or its exported .onnx file.
+
+    Raises:
+        ModelError, ConfigError: see their messages.
+    """
+    return Model(path, open_engine(path, engine))
+
+
+def export(model: str | Path, output: str | Path) -> Path:
+    """Export a model artifact to ONNX (``output``, with JSON metadata beside it).
+
+    Raises:
+        ModelError, OutputError: see their messages.
+    """
+    return export_onnx(model, output)

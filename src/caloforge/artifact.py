@@ -21,7 +21,8 @@ from caloforge.atomic import atomic_file, check_folder, output_error
 from caloforge.errors import ConfigError, ModelError
 from caloforge.geometry import Calorimeter
 from caloforge.models import DirectModel, ShowerModel, build_model
-from caloforge.showers import Provenance
+from caloforge.shipped import model_path
+from caloforge.showers import Provenance, file_digest
 
 SCHEMA = 1
 DESCRIPTION = "artifact.json"
@@ -99,7 +100,7 @@ def read_description(path: str | Path) -> dict[str, Any]:
     Raises:
         ModelError: not an artifact folder, unfinished, or of an unknown schema.
     """
-    folder = Path(path)
+    folder = model_path(path)
     file = folder / DESCRIPTION
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such model folder; train one with 'caloforge train'")
@@ -128,7 +129,7 @@ def load_artifact(path: str | Path) -> Artifact:
         ModelError: not an artifact, unfinished, or its weights do not fit.
         GeometryError: its geometry file is damaged.
     """
-    folder = Path(path)
+    folder = model_path(path)
     description = read_description(folder)
     calorimeter = Calorimeter.from_file(folder / GEOMETRY)
     if calorimeter.hash != description.get("geometry_hash"):
@@ -143,6 +144,24 @@ def load_artifact(path: str | Path) -> Artifact:
     load_weights(model, folder / WEIGHTS)
     provenance = Provenance.from_json(json.dumps(description["provenance"]), str(folder))
     return Artifact(folder, model.eval(), description, provenance)
+
+
+def warm_start(model: ShowerModel, path: str | Path) -> str:
+    """Begin with the weights of a trained model; return their digest.
+
+    Raises:
+        ModelError: the trained model is of another kind or shape.
+        GeometryError: it is for another calorimeter.
+    """
+    trained = load_artifact(path)
+    if trained.model.kind != model.kind:
+        raise ModelError(
+            f"start_from: {path} is a '{trained.model.kind}', the recipe trains a '{model.kind}'; "
+            "start from a model of the same kind"
+        )
+    model.calorimeter.require_same(trained.calorimeter, f"start_from: {path}")
+    load_weights(model, trained.path / WEIGHTS)
+    return file_digest(trained.path / WEIGHTS)
 
 
 def load_weights(model: ShowerModel, file: Path) -> None:

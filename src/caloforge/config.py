@@ -33,6 +33,8 @@ class Recipe(BaseModel):
     """``kind`` and that model's configuration."""
     detector: str | None = None
     """The detector the recipe is meant for; the data's own when absent."""
+    start_from: str | None = None
+    """A trained model (shipped name or folder) whose weights to begin with."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
 
     @property

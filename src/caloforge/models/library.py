@@ -24,7 +24,10 @@ class LibraryConfig(ModelConfig):
 
 
 class Library(DirectModel):
-    """State: the training showers, sorted by energy, sparse."""
+    """Frozen-shower library: a real shower near in energy, rescaled.
+
+    Its state is the training showers, sorted by energy, sparse.
+    """
 
     kind = "library"
     config_class = LibraryConfig

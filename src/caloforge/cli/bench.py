@@ -1,0 +1,71 @@
+"""``caloforge bench``: figures that the documentation quotes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from caloforge.cli.common import QUIET
+from caloforge.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(help="Measure performance; prints ratios.", no_args_is_help=True)
+    group.command("generate")(generate)
+    app.add_typer(group, name="bench")
+
+
+def generate(
+    models: list[Path] = typer.Argument(..., help="Model folders or exported .onnx files."),
+    engines: str = typer.Option("auto", "--engine", help="Comma list of auto, torch, onnx."),
+    batch_sizes: str = typer.Option("1,128", "--batch", help="Comma list of batch sizes."),
+    seconds: float = typer.Option(5.0, "--seconds", min=0.1, help="Time for each measurement."),
+    geant4_ms: float | None = typer.Option(
+        None, "--geant4-ms", help="Geant4's ms per shower; the recorded one when absent."
+    ),
+    json_file: Path | None = typer.Option(
+        None, "--json", help="Write the figures to this file, with the machine's description."
+    ),
+    quiet: bool = QUIET,
+) -> None:
+    """Time generation per shower, beside Geant4's recorded time.
+
+    Example:
+
+      caloforge bench generate model library --batch 1,128
+    """
+    from caloforge.bench import bench_generate
+    from caloforge.bench.machine import machine
+
+    try:
+        sizes = [int(size) for size in batch_sizes.split(",")]
+    except ValueError:
+        raise ConfigError(f"--batch {batch_sizes}: expected numbers, as in --batch 1,128") from None
+    rows = bench_generate(
+        models,
+        engines=engines.split(","),
+        batch_sizes=sizes,
+        seconds=seconds,
+        geant4_ms=geant4_ms,
+    )
+    if json_file is not None:
+        _write(json_file, {"machine": machine(), "timings": [asdict(row) for row in rows]})
+    if quiet:
+        return
+    typer.echo(", ".join(f"{key} {value}" for key, value in machine().items()))
+    typer.echo(f"{'model':24s} {'engine':10s} {'batch':>6s} {'ms/shower':>10s} {'x Geant4':>10s}")
+    for row in rows:
+        ratio = "" if row.speedup is None else f"{row.speedup:10.1f}"
+        typer.echo(f"{row.model:24s} {row.engine:10s} {row.batch_size:6d} {row.ms:10.3f} {ratio}")
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    from caloforge.atomic import atomic_file
+
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

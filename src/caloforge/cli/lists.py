@@ -1,0 +1,59 @@
+"""``caloforge detectors`` and ``caloforge models``: what is there."""
+
+from __future__ import annotations
+
+import typer
+
+from caloforge.cli.common import JSON, report
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("detectors")(detectors)
+    app.command("models")(models)
+
+
+def detectors(as_json: bool = JSON) -> None:
+    """List the calorimeters that come with Caloforge.
+
+    Example:
+
+      caloforge detectors
+    """
+    from caloforge.geometry import detector_names, load_detector
+
+    rows = [load_detector(name) for name in detector_names()]
+    lines = [f"{c.name:14s} {c.n_layers:3d} layers {c.n_cells:6d} cells  {c.hash}" for c in rows]
+    result = {
+        c.name: {"layers": c.n_layers, "cells": c.n_cells, "hash": c.hash, "about": c.description}
+        for c in rows
+    }
+    report("\n".join(lines), result, False, as_json)
+
+
+def models(as_json: bool = JSON) -> None:
+    """List the trained models, the model kinds, and the recipes that train them.
+
+    Example:
+
+      caloforge models
+    """
+    from caloforge.artifact import read_description
+    from caloforge.config import load_recipe, recipe_names
+    from caloforge.models import model_kinds
+    from caloforge.shipped import shipped_models
+
+    kinds = {
+        name: (kind.__doc__ or "").strip().splitlines()[0] for name, kind in model_kinds().items()
+    }
+    trained = {name: read_description(name)["detector"] for name in shipped_models()}
+    recipes = {name: load_recipe(name).kind for name in recipe_names()}
+    lines = ["trained models (caloforge generate NAME)"]
+    lines += [f"  {name:18s} {text}" for name, text in trained.items()]
+    lines += ["model kinds"]
+    lines += [f"  {name:18s} {text}" for name, text in kinds.items()]
+    lines += ["recipes (caloforge train RECIPE)"]
+    lines += [f"  {name:18s} trains {kind}" for name, kind in recipes.items()]
+    report(
+        "\n".join(lines), {"trained": trained, "kinds": kinds, "recipes": recipes}, False, as_json
+    )

@@ -1,0 +1,71 @@
+"""The entry point: commands, errors as one line, exit codes 0, 1 (failed), 2 (usage)."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from caloforge._version import __version__
+from caloforge.cli import bench, convert, export, generate, info, lists, quickstart, train, validate
+from caloforge.errors import CaloforgeError, one_line
+
+app = typer.Typer(
+    name="caloforge",
+    help="From detailed calorimeter simulation to a trusted, deployable surrogate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"caloforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """From detailed calorimeter simulation to a trusted, deployable surrogate.
+
+    Energies are in GeV, angles in degrees (90 is normal incidence).
+    """
+
+
+for module in (quickstart, convert, info, train, generate, validate, export, bench, lists):
+    module.register(app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        result = app(arguments, prog_name="caloforge", standalone_mode=False)
+    except CaloforgeError as error:
+        typer.echo(f"caloforge: error: {one_line(error)}", err=True)
+        return error.exit_code
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("caloforge: interrupted; nothing half-written is left", err=True)
+        return 1
+    except OSError as error:
+        typer.echo(f"caloforge: error: {one_line(error)}; check the path and the disk", err=True)
+        return 1
+    except Exception as error:
+        show = getattr(error, "show", None)  # typer's usage errors print themselves
+        if show is None or not hasattr(error, "exit_code"):
+            raise
+        show()
+        return int(error.exit_code)
+    return int(result) if isinstance(result, int) else 0

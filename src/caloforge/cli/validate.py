@@ -1,0 +1,60 @@
+"""``caloforge validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from caloforge.cli.common import JSON, QUIET, note, report, warnings_as_notes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("validate")(validate)
+
+
+def validate(
+    reference: Path = typer.Argument(..., help="Store file with the reference (Geant4) showers."),
+    generated: Path = typer.Argument(..., help="Store file with the generated showers."),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the report."),
+    training: Path | None = typer.Option(
+        None, "--training", help="Training showers, for the memorisation check."
+    ),
+    name: str | None = typer.Option(
+        None, "--name", help="What to call the generated sample in the report."
+    ),
+    seed: int = typer.Option(0, "--seed", min=0, help="Fixes the splits and classifiers."),
+    fast: bool = typer.Option(False, "--fast", help="Fewer classifier seeds."),
+    quiet: bool = QUIET,
+    as_json: bool = JSON,
+) -> None:
+    """Judge generated showers against reference showers.
+
+    Examples:
+
+      caloforge validate geant4.h5 generated.h5 -o report
+
+      caloforge validate geant4.h5 generated.h5 --training train.h5 -o report
+    """
+    from caloforge.validate import validate as run
+
+    with warnings_as_notes():
+        done = run(
+            reference,
+            generated,
+            output,
+            training=training,
+            name=name,
+            seed=seed,
+            quick=fast,
+            progress=None if quiet else _stage,
+        )
+    report(f"{done.path}/index.html", done.metrics, quiet, as_json)
+
+
+def _stage(text: str) -> None:
+    import sys
+
+    if sys.stderr.isatty():
+        note(text)

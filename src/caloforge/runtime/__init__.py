@@ -1,0 +1,19 @@
+"""Run exported models without torch: noise, engines, showers.
+
+This package needs numpy, scipy, onnxruntime, and nothing of the training framework, so that it
+can live inside a simulation job.
+"""
+
+from caloforge.runtime.engine import Engine
+from caloforge.runtime.generate import shower_batches
+from caloforge.runtime.noise import normal_noise, shower_noise, uniform_noise
+from caloforge.runtime.onnx_engine import OnnxEngine
+
+__all__ = [
+    "Engine",
+    "OnnxEngine",
+    "normal_noise",
+    "shower_batches",
+    "shower_noise",
+    "uniform_noise",
+]

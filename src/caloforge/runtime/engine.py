@@ -1,0 +1,48 @@
+"""The contract of an engine: something that turns condition and noise into cell energies."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import ModelError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Incident
+
+NORMAL_INCIDENCE = np.pi / 2
+
+
+class Engine(Protocol):
+    """One way to run a model."""
+
+    name: str
+    calorimeter: Calorimeter
+    description: dict[str, Any]
+    """The content of the model's ``artifact.json``."""
+
+    def run(
+        self, condition: NDArray[np.float32], noise: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(B, C) conditions and (B, latent) noise -> (B, n_cells) MeV."""
+
+
+def condition_of(engine: Engine, incident: Incident) -> NDArray[np.float32]:
+    """The model's condition columns (n, C); a missing theta means normal incidence.
+
+    Raises:
+        ModelError: the model needs a column that the particles do not have.
+    """
+    columns = []
+    for name in engine.description["condition"]:
+        if name in incident:
+            columns.append(incident[name])
+        elif name == "theta":
+            columns.append(np.full(len(incident), NORMAL_INCIDENCE))
+        else:
+            raise ModelError(
+                f"this model needs the incident column '{name}', the particles have only "
+                f"{', '.join(incident)}; give it on the command line or with --like"
+            )
+    return np.column_stack(columns).astype(np.float32)

@@ -1,0 +1,49 @@
+"""Showers from an engine, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from caloforge.errors import ModelError, ShowerError
+from caloforge.runtime.engine import Engine, condition_of
+from caloforge.runtime.noise import shower_noise
+from caloforge.showers import Incident, Provenance, Showers
+
+
+def shower_batches(
+    engine: Engine,
+    incident: Incident,
+    *,
+    seed: int = 0,
+    batch_size: int = 128,
+    first: int = 0,
+    provenance: Provenance | None = None,
+) -> Iterator[Showers]:
+    """Generate one shower for every incident particle, ``batch_size`` at a time.
+
+    Args:
+        engine: runs the model.
+        incident: the particles; row k is shower number ``first + k``.
+        seed: with the shower's number it fixes the noise, whatever the batch size.
+        batch_size: showers per call of the engine; bounds the memory.
+        first: number of the first shower.
+        provenance: given to every batch.
+
+    Raises:
+        ModelError: the model made something that is not a shower.
+    """
+    latent = engine.description["latent"]
+    for start in range(0, len(incident), batch_size):
+        stop = min(start + batch_size, len(incident))
+        part = incident.take(slice(start, stop))
+        noise = shower_noise(
+            seed, first + start, first + stop, latent["size"], latent["distribution"]
+        )
+        energy = engine.run(condition_of(engine, part), noise)
+        try:
+            yield Showers.from_dense(engine.calorimeter, part, energy, provenance)
+        except ShowerError as error:
+            raise ModelError(
+                f"engine '{engine.name}' made an impossible shower (of those from number "
+                f"{first + start}): {error}; the model is damaged or badly trained"
+            ) from error

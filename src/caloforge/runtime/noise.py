@@ -1,0 +1,47 @@
+"""Noise that belongs to a shower's number, not to a batch.
+
+Counter-based random numbers (Philox 4x64-10: J. Salmon et al., SC'11, "Parallel random numbers: as
+easy as 1, 2, 3"): shower k of seed s always sees the same numbers, in whatever batch, process or
+order it is made.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+LATENT_STREAM = 0
+"""Stream of the models' latent noise."""
+
+INCIDENT_STREAM = 1
+"""Stream of the incident particles' random energies and angles."""
+
+_WORDS = 4  # 64-bit words per Philox counter value
+
+
+def uniform_noise(
+    seed: int, start: int, stop: int, size: int, stream: int = LATENT_STREAM
+) -> NDArray[np.float64]:
+    """Uniform numbers in (0, 1) for the showers ``start:stop``, shape (stop - start, size)."""
+    blocks = -(-size // _WORDS)
+    key = (seed % 2**64) | (stream << 64)
+    generator = np.random.Philox(key=key, counter=start * blocks)
+    raw = generator.random_raw((stop - start) * blocks * _WORDS)
+    words = np.asarray(raw, dtype=np.uint64).reshape(stop - start, blocks * _WORDS)[:, :size]
+    return np.asarray(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+
+
+def normal_noise(
+    seed: int, start: int, stop: int, size: int, stream: int = LATENT_STREAM
+) -> NDArray[np.float64]:
+    """Standard normal numbers for the showers ``start:stop``, shape (stop - start, size)."""
+    return np.asarray(ndtri(uniform_noise(seed, start, stop, size, stream)), dtype=np.float64)
+
+
+def shower_noise(
+    seed: int, start: int, stop: int, size: int, distribution: str
+) -> NDArray[np.float32]:
+    """The latent noise (stop - start, size) of a model, ``normal`` or ``uniform``."""
+    draw = normal_noise if distribution == "normal" else uniform_noise
+    return draw(seed, start, stop, size).astype(np.float32)
