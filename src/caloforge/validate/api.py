@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from caloforge.errors import ShowerError
 from caloforge.showers import Showers
 from caloforge.store import open_showers
 from caloforge.validate.binning import binning
+from caloforge.validate.comparison import Comparison
 from caloforge.validate.floor import halves
 from caloforge.validate.memorisation import Neighbours, neighbours
 from caloforge.validate.metrics import (
@@ -47,18 +48,6 @@ class Report:
 
     metrics: dict[str, Any]
     path: Path | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Everything that the figures and the page of a report show."""
-
-    reference: Summary
-    generated: Summary
-    training: Showers | None
-    near_generated: Neighbours | None
-    metrics: dict[str, Any]
-    name: str
 
 
 @contextmanager
@@ -139,16 +128,18 @@ def validate(
     if output is None:
         return Report(metrics)
     tell("report")
-    title = name or (Path(gen_file).stem if gen_file else "generated")
-    shown = Comparison(
-        comparison.reference,
-        comparison.generated,
-        comparison.training,
-        comparison.near_generated,
-        metrics,
-        title,
+    shown = replace(
+        comparison,
+        metrics=metrics,
+        name=name or (Path(gen_file).stem if gen_file else "generated"),
+        reference_name=_reference_name(metrics["reference"]),
     )
     return Report(metrics, _write(Path(output), shown))
+
+
+def _reference_name(provenance: dict[str, Any]) -> str:
+    """'Geant4' when the provenance, or that of a parent, says so."""
+    return "Geant4" if "geant4" in json.dumps(provenance).lower() else "Reference"
 
 
 def _training(
@@ -201,7 +192,7 @@ def _judge(
     else:
         near = (near_ref[0], near_ref[1]) if near_ref else (None, None)
         metrics["floor"] = compare(parts[0], parts[1], near, setting, lambda s: tell(f"floor: {s}"))
-    return Comparison(reference, generated, train, near_gen, metrics, "")
+    return Comparison(reference, generated, train, near_gen, metrics)
 
 
 def _both(parts: list[Neighbours]) -> Neighbours:

@@ -150,10 +150,12 @@ def spectra_note(reference: Summary, generated: Summary) -> str | None:
     single = low[0] == high[0] or low[1] == high[1]
     if p > 1e-3 and not (single and (low[0], high[0]) != (low[1], high[1])):
         return None
+    ranges = " against ".join(
+        f"{first / 1e3:.4g} to {last / 1e3:.4g} GeV" for first, last in zip(low, high, strict=True)
+    )
     return (
-        f"the incident spectra differ (KS p = {p:.1e}; {low[0] / 1e3:.4g} to "
-        f"{high[0] / 1e3:.4g} GeV against {low[1] / 1e3:.4g} to {high[1] / 1e3:.4g} GeV): the figures "
-        "mix physics with conditions; generate with the reference's energies"
+        f"the incident spectra differ (KS p = {p:.1e}; {ranges}): the figures mix physics with "
+        "conditions; generate with the reference's energies"
     )
 
 

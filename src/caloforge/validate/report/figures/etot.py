@@ -1,0 +1,37 @@
+"""Distribution of the response Etot / Einc."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from caloforge.validate.comparison import Comparison
+from caloforge.validate.report.figures.style import (
+    common_edges,
+    draw_shapes,
+    head_room,
+    panels,
+    ratio_panel,
+    share,
+)
+
+TITLE = "Response"
+CAPTION = (
+    "Visible over incident energy of every shower: position and width must both match, and so "
+    "must the tails."
+)
+
+
+def draw(comparison: Comparison) -> Figure:
+    """Draw the figure."""
+    ref, gen = comparison.reference.observables, comparison.generated.observables
+    edges = common_edges(ref.response, gen.response)
+    shapes = share(ref.response, edges), share(gen.response, edges)
+    figure, (main,), (below,) = panels(1, width=6.4)
+    draw_shapes(main, edges, *shapes, comparison.labels)
+    main.set_ylabel("share of showers")
+    head_room(main)
+    main.legend(loc="upper right")
+    ratio_panel(below, edges, *shapes)
+    below.set_xlabel(r"$E_{tot}\,/\,E_{inc}$")
+    main.set_xlim(edges[0], edges[-1])
+    return figure

@@ -1,0 +1,50 @@
+"""Energy distributions of single layers."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from caloforge.validate.comparison import Comparison
+from caloforge.validate.report.figures.style import common_edges, draw_shapes, head_room, share
+
+TITLE = "Layer energies"
+CAPTION = (
+    "Energy in single layers, empty ones left out: the first and last layers carry the "
+    "fluctuations of where the shower starts and leaks."
+)
+MOST = 6
+
+
+def chosen_layers(n_layers: int, most: int = MOST) -> list[int]:
+    """At most ``most`` layers, spread over the depth."""
+    return sorted({round(k) for k in np.linspace(0, n_layers - 1, min(most, n_layers))})
+
+
+def draw(comparison: Comparison) -> Figure:
+    """Draw the figure."""
+    ref, gen = (s.observables.layer_energy for s in (comparison.reference, comparison.generated))
+    layers = chosen_layers(ref.shape[1])
+    columns = min(3, len(layers))
+    rows = -(-len(layers) // columns)
+    figure = Figure(figsize=(4.4 * columns, 3.5 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for number, axes in enumerate(grid):
+        if number >= len(layers):
+            axes.set_visible(False)
+            continue
+        layer = layers[number]
+        edges = common_edges(ref[:, layer], gen[:, layer], bins=30, log=True)
+        draw_shapes(
+            axes, edges, share(ref[:, layer], edges), share(gen[:, layer], edges), comparison.labels
+        )
+        axes.set_xscale("log")
+        axes.set_xlim(edges[0], edges[-1])
+        head_room(axes, 1.25)
+        axes.set_title(f"layer {layer}", loc="left")
+        if number + columns >= len(layers):
+            axes.set_xlabel("layer energy [MeV]")
+        if number % columns == 0:
+            axes.set_ylabel("share of showers")
+    grid[0].legend(loc="upper left")
+    return figure

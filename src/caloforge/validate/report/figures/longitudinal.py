@@ -1,0 +1,50 @@
+"""Longitudinal profile: mean energy per layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from caloforge.validate.comparison import Comparison
+from caloforge.validate.report.figures.style import (
+    common_edges,
+    draw_shapes,
+    head_room,
+    panels,
+    ratio_panel,
+    share,
+)
+
+TITLE = "Longitudinal profile"
+CAPTION = (
+    "Left: mean energy per layer, the ratio shows where the shower starts or stops too early. "
+    "Right: mean depth of every shower, its fluctuation."
+)
+
+
+def draw(comparison: Comparison) -> Figure:
+    """Draw the figure."""
+    ref, gen = comparison.reference, comparison.generated
+    figure, (main, other), (below, other_below) = panels(2)
+    edges = np.arange(ref.calorimeter.n_layers + 1, dtype=np.float64) - 0.5
+    shapes = [
+        (sample.profiles.longitudinal.mean, sample.profiles.longitudinal.error)
+        for sample in (ref, gen)
+    ]
+    draw_shapes(main, edges, shapes[0], shapes[1], comparison.labels)
+    main.set_ylabel("mean energy per layer [MeV]")
+    head_room(main)
+    main.legend(loc="upper right")
+    ratio_panel(below, edges, shapes[0], shapes[1])
+    below.set_xlabel("layer")
+    main.set_xlim(edges[0], edges[-1])
+    values = [sample.observables.depth[sample.observables.filled] for sample in (ref, gen)]
+    bins = common_edges(*values)
+    shares = share(values[0], bins), share(values[1], bins)
+    draw_shapes(other, bins, *shares, comparison.labels)
+    other.set_ylabel("share of showers")
+    head_room(other)
+    ratio_panel(other_below, bins, *shares)
+    other_below.set_xlabel("mean depth of the energy [mm]")
+    other.set_xlim(bins[0], bins[-1])
+    return figure

@@ -1,0 +1,175 @@
+"""One look for all figures: reference grey and black, generated in one colour, errors shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from caloforge.validate.observables import Floats
+
+REFERENCE = "black"
+FILL = "0.82"
+GENERATED = "#D55E00"
+CMAP = "viridis"
+DIVERGING = "PuOr_r"
+
+_OWN = {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "font.size": 12,
+    "axes.labelsize": 13,
+    "axes.titlesize": 13,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "legend.fontsize": 12,
+    "legend.frameon": False,
+    "axes.linewidth": 1.0,
+    "lines.linewidth": 1.6,
+    "xtick.major.size": 6,
+    "ytick.major.size": 6,
+    "xtick.minor.size": 3,
+    "ytick.minor.size": 3,
+    "image.interpolation": "nearest",
+    "pdf.fonttype": 42,
+    "mathtext.default": "regular",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw inside: the mplhep style with sizes that fit a page and a phone."""
+    import mplhep
+
+    base: dict[str, Any] = {
+        key: value
+        for key, value in dict(mplhep.style.ATLAS).items()
+        if key.startswith(("xtick", "ytick", "axes.unicode", "font", "mathtext"))
+    }
+    look: Any = {**base, **_OWN}
+    with rc_context(look):
+        yield
+
+
+def panels(columns: int, *, width: float = 0.0) -> tuple[Figure, list[Axes], list[Axes]]:
+    """A figure with main panels above and ratio panels below, sharing their x axes."""
+    figure = Figure(figsize=(width or 1.0 + 4.8 * columns, 5.2), layout="constrained")
+    grid: Any = figure.subplots(
+        2, columns, squeeze=False, sharex="col", gridspec_kw={"height_ratios": [3, 1.1]}
+    )
+    return figure, list(grid[0]), list(grid[1])
+
+
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Bin-wise ratio, NaN (not drawn) where the denominator is 0."""
+    empty = np.full(len(numerator), np.nan)
+    return np.asarray(np.divide(numerator, denominator, out=empty, where=denominator > 0))
+
+
+def ratio_panel(
+    axes: Axes,
+    edges: Floats,
+    reference: tuple[Floats, Floats],
+    generated: tuple[Floats, Floats],
+    label: str = "ratio",
+) -> None:
+    """Generated / reference with its error; the band is the reference's own error."""
+    value = ratio(generated[0], reference[0])
+    error = ratio(generated[1], reference[0])
+    band = ratio(reference[1], reference[0])
+    spread = np.nan_to_num(np.repeat(band, 2), nan=0.0)
+    x = np.repeat(edges, 2)[1:-1]
+    axes.fill_between(x, 1 - spread, 1 + spread, color=FILL, linewidth=0)
+    axes.axhline(1.0, color="0.3", linewidth=0.8)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    axes.errorbar(
+        middle, value, yerr=error, fmt="o", markersize=3, color=GENERATED, elinewidth=1, capsize=0
+    )
+    axes.set_ylim(*ratio_limits(value, error))
+    axes.set_ylabel(label)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def ratio_limits(value: Floats, error: Floats) -> tuple[float, float]:
+    """Limits around 1 that show the well-measured points, between +-10 % and +-100 %."""
+    good = np.isfinite(value) & np.isfinite(error) & (error < 0.3)
+    far = float(np.quantile(np.abs(value[good] - 1), 0.95)) if good.any() else 0.5
+    half = float(np.clip(1.4 * far + 0.02, 0.1, 1.0))
+    return 1 - half, 1 + half
+
+
+def draw_shapes(
+    axes: Axes,
+    edges: Floats,
+    reference: tuple[Floats, Floats],
+    generated: tuple[Floats, Floats],
+    labels: tuple[str, str],
+) -> None:
+    """Reference as black points over a grey area, generated as a coloured line with its band."""
+    import mplhep
+
+    mplhep.histplot(
+        reference[0], bins=edges, ax=axes, histtype="fill", color=FILL, flow="none", yerr=False
+    )
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    shown = reference[0] > 0
+    axes.errorbar(
+        middle[shown],
+        reference[0][shown],
+        yerr=reference[1][shown],
+        fmt="o",
+        markersize=3,
+        color=REFERENCE,
+        elinewidth=1,
+        label=labels[0],
+    )
+    mplhep.histplot(
+        generated[0],
+        bins=edges,
+        ax=axes,
+        histtype="step",
+        color=GENERATED,
+        flow="none",
+        yerr=False,
+        label=labels[1],
+        linewidth=1.8,
+    )
+
+
+def share(values: Floats, edges: Floats) -> tuple[Floats, Floats]:
+    """Share of the entries in every bin, and its statistical error."""
+    import hist
+
+    filled: Any = hist.Hist(hist.axis.Variable(edges)).fill(np.asarray(values, dtype=np.float64))
+    counts = np.asarray(filled.values(), dtype=np.float64)
+    total = max(len(values), 1)
+    return counts / total, np.sqrt(counts) / total
+
+
+def common_edges(*samples: Floats, bins: int = 40, log: bool = False) -> Floats:
+    """Bins over the central 99.6 % of all samples, a little widened."""
+    values = np.concatenate(samples)
+    values = values[values > 0] if log else values
+    if not len(values):
+        return np.array([0.5, 1.5]) if not log else np.array([1.0, 10.0])
+    low, high = (float(v) for v in np.quantile(values, [0.002, 0.998]))
+    if log:
+        low, high = low / 1.1, high * 1.1
+        return np.geomspace(low, high, bins + 1)
+    pad = 0.05 * (high - low) or 0.05 * max(abs(high), 1e-3)
+    return np.linspace(low - pad, high + pad, bins + 1)
+
+
+def head_room(axes: Axes, factor: float = 1.3) -> None:
+    """Space above the data for the legend."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low, high * (high / low) ** (factor - 1))
+    else:
+        axes.set_ylim(0, high * factor)
