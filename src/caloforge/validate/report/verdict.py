@@ -55,6 +55,10 @@ def _text(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
 
 
+def _probability(value: float | None) -> str:
+    return "< 1e-300" if value == 0 else _text(value, 2)
+
+
 def _ratio_row(group: str, label: str, value: float | None, floor: float | None) -> Row:
     """A figure that is 0 for a perfect generator, judged by its ratio to the floor."""
     if value is None:
@@ -98,8 +102,8 @@ def _copy_rows(value: dict[str, Any], floor: dict[str, Any] | None) -> list[Row]
         Row(
             group,
             "p value, independent of training",
-            _text(p),
-            _text(base.get("p_value")),
+            _probability(p),
+            _probability(base.get("p_value")),
             "-",
             states[0],
             hint,

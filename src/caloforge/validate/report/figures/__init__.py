@@ -47,6 +47,7 @@ def draw_all(folder: Path, comparison: Comparison) -> list[tuple[str, str, str]]
         with house_style():
             figure = module.draw(comparison)
             figure.savefig(folder / f"{name}.png")
+            figure.set_layout_engine("none")  # keep what was laid out for the PNG
             figure.savefig(folder / f"{name}.pdf")
         drawn.append((name, module.TITLE, module.CAPTION))
     return drawn

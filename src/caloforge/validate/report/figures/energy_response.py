@@ -9,7 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from caloforge.validate.comparison import Comparison
-from caloforge.validate.report.figures.style import FILL, GENERATED, REFERENCE, panels
+from caloforge.validate.report.figures.style import (
+    FILL,
+    GENERATED,
+    REFERENCE,
+    legend,
+    log_ticks,
+    panels,
+)
 
 TITLE = "Response and resolution against energy"
 CAPTION = (
@@ -56,11 +63,11 @@ def draw(comparison: Comparison) -> Figure:
         _below(small, rows, key)
         main.set_ylabel(name)
         main.margins(y=0.2)
-        if edges[-1] > 30 * edges[0]:
-            main.set_xscale("log")
         for number in range(0, len(rows), 2):
             for axes in (main, small):
                 axes.axvspan(edges[number], edges[number + 1], color=FILL, alpha=0.25, linewidth=0)
         main.set_xlim(edges[0], edges[-1])
-    above[0].legend(loc="best")
+        if edges[-1] > 30 * edges[0]:
+            log_ticks(small, float(edges[0]), float(edges[-1]))
+    legend(above[0], comparison.labels, "best")
     return figure

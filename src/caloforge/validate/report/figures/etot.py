@@ -9,6 +9,7 @@ from caloforge.validate.report.figures.style import (
     common_edges,
     draw_shapes,
     head_room,
+    legend,
     panels,
     ratio_panel,
     share,
@@ -30,7 +31,7 @@ def draw(comparison: Comparison) -> Figure:
     draw_shapes(main, edges, *shapes, comparison.labels)
     main.set_ylabel("share of showers")
     head_room(main)
-    main.legend(loc="upper right")
+    legend(main, comparison.labels, "upper right")
     ratio_panel(below, edges, *shapes)
     below.set_xlabel(r"$E_{tot}\,/\,E_{inc}$")
     main.set_xlim(edges[0], edges[-1])

@@ -30,6 +30,7 @@ def mesh(axes: Axes, view: str, pixels: Raster, image: Floats, **options: Any) -
     drawn = axes.pcolormesh(across, up, shown, rasterized=True, **options)
     axes.set_xlabel("depth z [mm]" if view == "side" else "x [mm]")
     axes.set_ylabel("x [mm]" if view == "side" else "y [mm]")
+    axes.minorticks_off()
     if view == "front":
         axes.set_aspect("equal")
     return drawn

@@ -7,7 +7,13 @@ from matplotlib.figure import Figure
 
 from caloforge.validate.comparison import Comparison
 from caloforge.validate.profiles import lateral_edges
-from caloforge.validate.report.figures.style import draw_shapes, head_room, panels, ratio_panel
+from caloforge.validate.report.figures.style import (
+    draw_shapes,
+    head_room,
+    legend,
+    panels,
+    ratio_panel,
+)
 
 TITLE = "Lateral profiles"
 CAPTION = (
@@ -41,5 +47,5 @@ def draw(comparison: Comparison) -> Figure:
         ratio_panel(small, edges, shapes[0], shapes[1])
         small.set_xlabel(name)
     above[0].set_ylabel("mean energy [MeV/mm]")
-    above[0].legend(loc="upper right")
+    legend(above[0], comparison.labels, "upper right")
     return figure

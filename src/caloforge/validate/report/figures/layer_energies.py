@@ -6,7 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caloforge.validate.comparison import Comparison
-from caloforge.validate.report.figures.style import common_edges, draw_shapes, head_room, share
+from caloforge.validate.report.figures.style import (
+    common_edges,
+    draw_shapes,
+    head_room,
+    legend,
+    log_ticks,
+    share,
+)
 
 TITLE = "Layer energies"
 CAPTION = (
@@ -38,13 +45,12 @@ def draw(comparison: Comparison) -> Figure:
         draw_shapes(
             axes, edges, share(ref[:, layer], edges), share(gen[:, layer], edges), comparison.labels
         )
-        axes.set_xscale("log")
-        axes.set_xlim(edges[0], edges[-1])
+        log_ticks(axes, float(edges[0]), float(edges[-1]))
         head_room(axes, 1.25)
         axes.set_title(f"layer {layer}", loc="left")
         if number + columns >= len(layers):
             axes.set_xlabel("layer energy [MeV]")
         if number % columns == 0:
             axes.set_ylabel("share of showers")
-    grid[0].legend(loc="upper left")
+    legend(grid[0], comparison.labels, "upper left")
     return figure

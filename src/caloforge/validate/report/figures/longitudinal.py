@@ -10,6 +10,7 @@ from caloforge.validate.report.figures.style import (
     common_edges,
     draw_shapes,
     head_room,
+    legend,
     panels,
     ratio_panel,
     share,
@@ -34,7 +35,7 @@ def draw(comparison: Comparison) -> Figure:
     draw_shapes(main, edges, shapes[0], shapes[1], comparison.labels)
     main.set_ylabel("mean energy per layer [MeV]")
     head_room(main)
-    main.legend(loc="upper right")
+    legend(main, comparison.labels, "upper right")
     ratio_panel(below, edges, shapes[0], shapes[1])
     below.set_xlabel("layer")
     main.set_xlim(edges[0], edges[-1])

@@ -10,6 +10,7 @@ from caloforge.validate.report.figures.style import (
     common_edges,
     draw_shapes,
     head_room,
+    legend,
     panels,
     ratio_panel,
     share,
@@ -48,7 +49,7 @@ def draw(comparison: Comparison) -> Figure:
     other.set_ylabel("share of showers")
     head_room(other)
     other.set_xlim(bins[0], bins[-1])
-    other.legend(loc="upper right")
+    legend(other, comparison.labels, "upper right")
     ratio_panel(other_below, bins, *shares)
     other_below.set_xlabel("number of hits")
     return figure

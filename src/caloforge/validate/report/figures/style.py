@@ -166,6 +166,26 @@ def common_edges(*samples: Floats, bins: int = 40, log: bool = False) -> Floats:
     return np.linspace(low - pad, high + pad, bins + 1)
 
 
+def legend(axes: Axes, labels: tuple[str, str], loc: str = "upper right") -> None:
+    """A legend with the reference first."""
+    handles, names = axes.get_legend_handles_labels()
+    order = [names.index(label) for label in labels if label in names]
+    place: Any = loc
+    axes.legend([handles[k] for k in order], [names[k] for k in order], loc=place)
+
+
+def log_ticks(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic x axis whose labels never touch: 1, 2, 5 on short ranges, else decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    if high < 40 * low:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def head_room(axes: Axes, factor: float = 1.3) -> None:
     """Space above the data for the legend."""
     low, high = axes.get_ylim()

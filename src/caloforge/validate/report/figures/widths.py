@@ -7,7 +7,14 @@ from matplotlib.figure import Figure
 
 from caloforge.validate.comparison import Comparison
 from caloforge.validate.observables import Floats, measuring_layers
-from caloforge.validate.report.figures.style import FILL, GENERATED, REFERENCE, panels, ratio_panel
+from caloforge.validate.report.figures.style import (
+    FILL,
+    GENERATED,
+    REFERENCE,
+    legend,
+    panels,
+    ratio_panel,
+)
 from caloforge.validate.summary import Summary
 
 TITLE = "Widths"
@@ -55,5 +62,5 @@ def draw(comparison: Comparison) -> Figure:
             small, np.arange(len(layer) + 1, dtype=np.float64) - 0.5, (a[0], a[2]), (b[0], b[2])
         )
         small.set_xlabel("layer")
-    above[0].legend(loc="upper left")
+    legend(above[0], comparison.labels, "upper left")
     return figure
