@@ -20,6 +20,7 @@ from caloforge.validate.report.figures import (
 )
 from caloforge.validate.report.figures.style import house_style
 
+SUFFIXES = (".png", ".pdf")
 ORDER: tuple[ModuleType, ...] = (
     etot,
     energy_response,
@@ -46,8 +47,7 @@ def draw_all(folder: Path, comparison: Comparison) -> list[tuple[str, str, str]]
         name = module.__name__.rpartition(".")[2]
         with house_style():
             figure = module.draw(comparison)
-            figure.savefig(folder / f"{name}.png")
-            figure.set_layout_engine("none")  # keep what was laid out for the PNG
-            figure.savefig(folder / f"{name}.pdf")
+            for suffix in SUFFIXES:
+                figure.savefig(folder / f"{name}{suffix}")
         drawn.append((name, module.TITLE, module.CAPTION))
     return drawn

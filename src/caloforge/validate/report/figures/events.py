@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from caloforge.showers import Showers
 from caloforge.validate.comparison import Comparison
 from caloforge.validate.raster import Raster
-from caloforge.validate.report.figures.images import mesh
-from caloforge.validate.report.figures.style import CMAP
+from caloforge.validate.report.figures.images import colour_bar, mesh
+from caloforge.validate.report.figures.style import CMAP, margins
 
 TITLE = "Single showers"
 CAPTION = (
@@ -25,11 +25,12 @@ def draw_pairs(
     pixels: Raster, pairs: list[tuple[Showers, Showers]], titles: list[tuple[str, str]]
 ) -> Figure:
     """One row per pair of showers: side and front view of the first, then of the second."""
-    figure = Figure(figsize=(14.5, 3.3 * len(pairs)), layout="constrained")
+    figure = Figure(figsize=(14.5, 3.2 * len(pairs) + 0.5))
     grid: Any = figure.subplots(
         len(pairs), 4, squeeze=False, gridspec_kw={"width_ratios": [1.25, 1, 1.25, 1]}
     )
-    for row, pair, names in zip(grid, pairs, titles, strict=True):
+    margins(figure, 4, len(pairs), right=0.95, between=(0.75, 0.5))
+    for line, (row, pair, names) in enumerate(zip(grid, pairs, titles, strict=True)):
         cells = [shower.dense()[0].astype(np.float64) for shower in pair]
         top = max(
             [1e-3, *(float(getattr(pixels, v)(c).max()) for c in cells for v in ("side", "front"))]
@@ -45,9 +46,9 @@ def draw_pairs(
                 axes.set_facecolor("0.96")
                 if column == 0:
                     axes.set_title(name, loc="left", fontsize=11)
-                if axes in row and row is not grid[-1]:
+                if line + 1 < len(pairs):
                     axes.set_xlabel("")
-        figure.colorbar(drawn, ax=row.tolist(), label="energy [MeV]", pad=0.01)
+        colour_bar(figure, row[-1], drawn, "energy [MeV]")
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from caloforge.validate.comparison import Comparison
 from caloforge.validate.observables import Floats
 from caloforge.validate.raster import Raster
-from caloforge.validate.report.figures.style import CMAP, DIVERGING
+from caloforge.validate.report.figures.style import CMAP, DIVERGING, margins
 
 TITLE = "Average shower"
 CAPTION = (
@@ -36,6 +36,19 @@ def mesh(axes: Axes, view: str, pixels: Raster, image: Floats, **options: Any) -
     return drawn
 
 
+def colour_bar(figure: Figure, beside: Axes, drawn: Any, label: str) -> None:
+    """A colour scale right of an axes, as high as it."""
+    beside.apply_aspect()
+    box = beside.get_position()
+    place = (
+        box.x1 + 0.08 / figure.get_figwidth(),
+        box.y0,
+        0.14 / figure.get_figwidth(),
+        box.height,
+    )
+    figure.colorbar(drawn, cax=figure.add_axes(place), label=label)
+
+
 def _difference(ref: Floats, gen: Floats) -> Floats:
     strong = ref > DECADES * ref.sum()
     return np.divide(gen - ref, ref, out=np.full_like(ref, np.nan), where=strong)
@@ -44,8 +57,9 @@ def _difference(ref: Floats, gen: Floats) -> Floats:
 def draw(comparison: Comparison) -> Figure:
     """Draw the figure."""
     pixels = comparison.raster
-    figure = Figure(figsize=(13, 8), layout="constrained")
+    figure = Figure(figsize=(13.5, 7.6))
     grid: Any = figure.subplots(2, 3)
+    margins(figure, 3, 2, right=1.0, between=(1.3, 0.85))
     for row, view in zip(grid, ("side", "front"), strict=True):
         ref, gen = (
             getattr(pixels, view)(sample.profiles.cells.mean)
@@ -57,11 +71,12 @@ def draw(comparison: Comparison) -> Figure:
             shown = np.where(image > 0, image, np.nan)
             drawn = mesh(axes, view, pixels, shown, norm=norm, cmap=CMAP)
             axes.set_title(label, loc="left")
-        figure.colorbar(drawn, ax=row[:2].tolist(), label="mean energy [MeV]", pad=0.01)
+        colour_bar(figure, row[1], drawn, "mean energy [MeV]")
         gap = _difference(ref, gen)
         known = np.abs(gap[np.isfinite(gap)])
         half = float(np.clip(np.quantile(known, 0.95), 0.05, 1.0)) if known.size else 1.0
         drawn = mesh(row[2], view, pixels, gap, vmin=-half, vmax=half, cmap=DIVERGING)
         row[2].set_title("relative difference", loc="left")
-        figure.colorbar(drawn, ax=row[2], label="generated / reference - 1", pad=0.02)
+        row[2].set_ylabel("")
+        colour_bar(figure, row[2], drawn, "generated / reference - 1")
     return figure

@@ -11,6 +11,7 @@ from caloforge.validate.report.figures.style import (
     draw_shapes,
     head_room,
     legend,
+    log_height,
     panels,
     ratio_panel,
 )
@@ -38,10 +39,7 @@ def draw(comparison: Comparison) -> Figure:
             for sample in (ref, gen)
         ]
         draw_shapes(main, edges, shapes[0], shapes[1], comparison.labels)
-        main.set_yscale("log")
-        positive = shapes[0][0][shapes[0][0] > 0]
-        if len(positive):
-            main.set_ylim(0.5 * positive.min(), 2 * positive.max())
+        log_height(main, shapes[0][0], 2.0)
         head_room(main, 1.25)
         main.set_xlim(edges[0], edges[-1])
         ratio_panel(small, edges, shapes[0], shapes[1])

@@ -12,6 +12,7 @@ from caloforge.validate.report.figures.style import (
     head_room,
     legend,
     log_ticks,
+    margins,
     share,
 )
 
@@ -34,8 +35,9 @@ def draw(comparison: Comparison) -> Figure:
     layers = chosen_layers(ref.shape[1])
     columns = min(3, len(layers))
     rows = -(-len(layers) // columns)
-    figure = Figure(figsize=(4.4 * columns, 3.5 * rows), layout="constrained")
+    figure = Figure(figsize=(4.4 * columns, 3.5 * rows))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    margins(figure, columns, rows)
     for number, axes in enumerate(grid):
         if number >= len(layers):
             axes.set_visible(False)

@@ -11,6 +11,7 @@ from caloforge.validate.report.figures.style import (
     draw_shapes,
     head_room,
     legend,
+    log_height,
     panels,
     ratio_panel,
     share,
@@ -34,10 +35,7 @@ def draw(comparison: Comparison) -> Figure:
     ]
     draw_shapes(main, edges, shapes[0], shapes[1], comparison.labels)
     main.set_xscale("log")
-    main.set_yscale("log")
-    positive = shapes[0][0][shapes[0][0] > 0]
-    if len(positive):
-        main.set_ylim(0.5 * positive.min(), 3 * positive.max())
+    log_height(main, shapes[0][0], 3.0)
     main.set_xlim(edges[0], edges[-1])
     main.set_ylabel("hits per shower and bin")
     ratio_panel(below, edges, shapes[0], shapes[1])

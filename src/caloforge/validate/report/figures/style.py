@@ -58,11 +58,40 @@ def house_style() -> Iterator[None]:
 
 def panels(columns: int, *, width: float = 0.0) -> tuple[Figure, list[Axes], list[Axes]]:
     """A figure with main panels above and ratio panels below, sharing their x axes."""
-    figure = Figure(figsize=(width or 1.0 + 4.8 * columns, 5.2), layout="constrained")
+    figure = Figure(figsize=(width or 1.0 + 4.8 * columns, 5.2))
     grid: Any = figure.subplots(
         2, columns, squeeze=False, sharex="col", gridspec_kw={"height_ratios": [3, 1.1]}
     )
+    margins(figure, columns, 2, left=0.95, bottom=0.65, top=0.2, between=(1.05, 0.15))
+    for axes in grid.ravel():
+        across = axes.get_position().width * figure.get_figwidth()
+        axes.yaxis.set_label_coords(-0.64 / across, 0.5)
     return figure, list(grid[0]), list(grid[1])
+
+
+def margins(
+    figure: Figure,
+    columns: int,
+    rows: int,
+    *,
+    left: float = 0.8,
+    right: float = 0.15,
+    bottom: float = 0.6,
+    top: float = 0.35,
+    between: tuple[float, float] = (0.6, 0.6),
+) -> None:
+    """Fixed margins, all in inches: the automatic layouts take seconds per figure."""
+    width, height = figure.get_size_inches()
+    across = (width - left - right - (columns - 1) * between[0]) / columns
+    down = (height - bottom - top - (rows - 1) * between[1]) / rows
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - top / height,
+        wspace=between[0] / across,
+        hspace=between[1] / down,
+    )
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
@@ -184,6 +213,14 @@ def log_ticks(axes: Axes, low: float, high: float) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def log_height(axes: Axes, values: Floats, above: float) -> None:
+    """A logarithmic y axis around the positive values; a linear one when there are none."""
+    positive = values[values > 0]
+    if len(positive):
+        axes.set_yscale("log")
+        axes.set_ylim(0.5 * positive.min(), above * positive.max())
 
 
 def head_room(axes: Axes, factor: float = 1.3) -> None:
