@@ -16,6 +16,7 @@ from caloforge.validate import (
     energy_edges,
     etot_over_einc,
     hits,
+    lateral_edges,
     layer_centre,
     layer_energy,
     layer_width,
@@ -29,6 +30,7 @@ from caloforge.validate import (
     summarise,
     total_energy,
 )
+from caloforge.validate.raster import Raster
 
 
 def cylinder(n_phi: int = 8) -> Calorimeter:
@@ -138,6 +140,29 @@ def test_profiles_conserve_energy(entries: list[tuple[int, int, float]], kind: s
         assert np.all(part.second >= 0)
     edges = np.geomspace(0.01, 100.0, 50)
     assert cell_spectrum(showers, edges).sum() == showers.n_hits
+
+
+def test_lateral_bins_follow_the_coarsest_layer() -> None:
+    calorimeter = load_detector("calogan-lar")
+    assert np.diff(lateral_edges(calorimeter, "x")) == pytest.approx(160.0)
+    assert np.diff(lateral_edges(calorimeter, "y")) == pytest.approx(80.0)
+    lcd = lateral_edges(load_detector("lcd-ecal-25"), "x")
+    assert lcd[[0, -1]].tolist() == [-62.5, 62.5]
+    assert len(lcd) == 26
+
+
+@pytest.mark.parametrize("name", ["small", "cylinder", "calogan"])
+def test_pictures_lose_no_energy(name: str) -> None:
+    calorimeter = {
+        "small": small(),
+        "cylinder": cylinder(),
+        "calogan": load_detector("calogan-lar"),
+    }[name]
+    cells = np.random.default_rng(0).exponential(1.0, calorimeter.n_cells)
+    pixels = Raster(calorimeter)
+    assert pixels.front(cells).sum() == pytest.approx(cells.sum())
+    layers = np.bincount(calorimeter.cell_layer, weights=cells)
+    assert pixels.side(cells).sum(axis=0) == pytest.approx(layers)
 
 
 def test_profile_mean_error_and_difference() -> None:

@@ -17,8 +17,8 @@ MAX_BINS = 100
 MAX_RADIAL_BINS = 30
 
 
-def _pitch(calorimeter: Calorimeter, axis: str) -> float:
-    """Smallest cell size (mm) along an axis, over all layers."""
+def cell_sizes(calorimeter: Calorimeter, axis: str) -> list[float]:
+    """Cell size (mm) along 'x' or 'y' in every layer, else the smaller one; rings: the thinnest."""
     sizes = []
     for layer in calorimeter.layers:
         grid = layer.segmentation
@@ -26,10 +26,10 @@ def _pitch(calorimeter: Calorimeter, axis: str) -> float:
             sizes.append({"x": grid.dx, "y": grid.dy}.get(axis, min(grid.dx, grid.dy)))
         else:
             sizes.append(float(np.min(np.diff(grid.r_edges))))
-    return min(sizes)
+    return sizes
 
 
-def _extent(calorimeter: Calorimeter, axis: str) -> tuple[float, float]:
+def extent(calorimeter: Calorimeter, axis: str) -> tuple[float, float]:
     """Outermost cell borders (mm) along x or y, over all layers."""
     low, high = [], []
     for layer in calorimeter.layers:
@@ -47,14 +47,15 @@ def _extent(calorimeter: Calorimeter, axis: str) -> tuple[float, float]:
 def lateral_edges(calorimeter: Calorimeter, axis: str) -> Floats:
     """Bin edges (mm) of the lateral profile along 'radius', 'x' or 'y'.
 
-    Bins as wide as the smallest cell, over the whole calorimeter; at most 100 (radius: 30).
+    Bins as wide as the cells of the coarsest layer, so that every layer fills every bin, over the
+    whole calorimeter; at most 100 (radius: 30).
     """
     if axis == "radius":
         top = float(cell_axis(calorimeter, "r").max())
-        step = max(_pitch(calorimeter, "r"), top / MAX_RADIAL_BINS)
+        step = max(*cell_sizes(calorimeter, "r"), top / MAX_RADIAL_BINS)
         return np.arange(int(np.floor(top / step + 1e-9)) + 2, dtype=np.float64) * step
-    low, high = _extent(calorimeter, axis)
-    bins = int(np.clip(round((high - low) / _pitch(calorimeter, axis)), 1, MAX_BINS))
+    low, high = extent(calorimeter, axis)
+    bins = int(np.clip(round((high - low) / max(cell_sizes(calorimeter, axis))), 1, MAX_BINS))
     return np.linspace(low, high, bins + 1)
 
 

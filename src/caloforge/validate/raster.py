@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter
 from caloforge.validate.observables import Floats
-from caloforge.validate.profiles import lateral_edges
+from caloforge.validate.profiles import MAX_BINS, cell_sizes, extent
+
+
+def pixel_edges(calorimeter: Calorimeter, axis: str) -> Floats:
+    """Edges (mm) of the pixels along 'x' or 'y': as fine as the finest layer, at most 100."""
+    low, high = extent(calorimeter, axis)
+    bins = round((high - low) / min(cell_sizes(calorimeter, axis)))
+    return np.linspace(low, high, int(np.clip(bins, 1, MAX_BINS)) + 1)
 
 
 class Raster:
@@ -18,8 +25,8 @@ class Raster:
     """
 
     def __init__(self, calorimeter: Calorimeter) -> None:
-        self.x_edges = lateral_edges(calorimeter, "x")
-        self.y_edges = lateral_edges(calorimeter, "y")
+        self.x_edges = pixel_edges(calorimeter, "x")
+        self.y_edges = pixel_edges(calorimeter, "y")
         layers = calorimeter.layers
         self.z_edges = np.array(
             [*(layer.z for layer in layers), layers[-1].z + layers[-1].thickness]

@@ -10,6 +10,7 @@ from caloforge.validate.report.figures.style import (
     common_edges,
     draw_shapes,
     head_room,
+    layer_axis,
     legend,
     panels,
     ratio_panel,
@@ -37,7 +38,7 @@ def draw(comparison: Comparison) -> Figure:
     head_room(main)
     legend(main, comparison.labels, "upper right")
     ratio_panel(below, edges, shapes[0], shapes[1])
-    below.set_xlabel("layer")
+    layer_axis(below)
     main.set_xlim(edges[0], edges[-1])
     values = [sample.observables.depth[sample.observables.filled] for sample in (ref, gen)]
     bins = common_edges(*values)

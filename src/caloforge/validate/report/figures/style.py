@@ -215,6 +215,15 @@ def log_ticks(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+def layer_axis(axes: Axes) -> None:
+    """An x axis that counts layers: whole numbers, no ticks between."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(axis="x", which="minor", bottom=False, top=False)
+    axes.set_xlabel("layer")
+
+
 def log_height(axes: Axes, values: Floats, above: float) -> None:
     """A logarithmic y axis around the positive values; a linear one when there are none."""
     positive = values[values > 0]

@@ -11,6 +11,7 @@ from caloforge.validate.report.figures.style import (
     FILL,
     GENERATED,
     REFERENCE,
+    layer_axis,
     legend,
     panels,
     ratio_panel,
@@ -61,6 +62,6 @@ def draw(comparison: Comparison) -> Figure:
         ratio_panel(
             small, np.arange(len(layer) + 1, dtype=np.float64) - 0.5, (a[0], a[2]), (b[0], b[2])
         )
-        small.set_xlabel("layer")
+        layer_axis(small)
     legend(above[0], comparison.labels, "upper left")
     return figure
