@@ -90,8 +90,7 @@ def validate(
     Args:
         reference: full-simulation showers that the model has not seen: a store or a sample.
         generated: the showers to judge, with the same incident spectrum.
-        output: folder to write (``index.html``, ``metrics.json``, ``figures/``); its parent must
-            exist, and an older report in its place is replaced.
+        output: folder of the report, made or replaced; its parent must exist.
         training: the training showers, for the memorisation test.
         name: what the report calls the generated sample.
         seed: fixes every random choice.
@@ -99,7 +98,7 @@ def validate(
         progress: is told the name of each stage.
 
     Returns:
-        The figures (see ``docs/metrics.md``), and the folder when one was written.
+        The figures (see ``docs/metrics.md``) and the folder.
 
     Raises:
         GeometryError: the samples belong to different calorimeters.
