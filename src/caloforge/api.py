@@ -115,6 +115,7 @@ class Model:
             geometry=self.calorimeter.hash,
             config={"engine": self.engine.name},
             seed=seed,
+            inputs=self.engine.inputs,
             parents=(self.engine.description["provenance"],),
         )
         parts = shower_batches(

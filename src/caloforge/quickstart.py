@@ -66,7 +66,7 @@ def quickstart(
         engine = open_engine(model)
         incident = like(test_file, None, engine.description["condition"])
         generated = folder / f"{name}.h5"
-        made = generate_to_store(engine, model, incident, generated, seed=seed)
+        made = generate_to_store(engine, incident, generated, seed=seed)
         say(f"generated {made.showers} showers with {name} in {generated}")
         report = validate(
             test_file,

@@ -60,7 +60,6 @@ def generate(
     with progress("generating", quiet) as advance:
         done = generate_to_store(
             opened,
-            model,
             incident,
             output,
             seed=seed,

@@ -13,6 +13,7 @@ from caloforge.errors import ConfigError, ModelError
 from caloforge.geometry import Calorimeter
 from caloforge.runtime import Engine, OnnxEngine
 from caloforge.shipped import model_path
+from caloforge.showers import file_digest
 
 ENGINES = ("auto", "torch", "onnx")
 
@@ -41,6 +42,7 @@ class TorchEngine:
         self.model = artifact.model.to(self.device)
         self.calorimeter: Calorimeter = artifact.calorimeter
         self.description: dict[str, Any] = artifact.description
+        self.inputs = {self.path.name: file_digest(self.path / "weights.safetensors")}
 
     def run(
         self, condition: NDArray[np.float32], noise: NDArray[np.float32]

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.runtime import Engine, shower_batches
-from caloforge.shipped import model_path
-from caloforge.showers import Incident, Provenance, file_digest
+from caloforge.showers import Incident, Provenance
 from caloforge.store import StoreWriter
 
 
@@ -27,7 +26,6 @@ class Generation:
 
 def generate_to_store(
     engine: Engine,
-    model: str | Path,
     incident: Incident,
     output: str | Path,
     *,
@@ -40,7 +38,6 @@ def generate_to_store(
 
     Args:
         engine: runs the model.
-        model: where the model came from, for the provenance.
         incident: the particles.
         output: file to write.
         seed: same seed, same showers, whatever the batch size.
@@ -51,13 +48,12 @@ def generate_to_store(
     Raises:
         OutputError, ModelError: see their messages.
     """
-    path = model_path(model)
     provenance = Provenance(
         step="generate",
         geometry=engine.calorimeter.hash,
         config={"engine": engine.name, "batch_size": batch_size, **(config or {})},
         seed=seed,
-        inputs={path.name: _model_digest(path)},
+        inputs=engine.inputs,
         parents=(engine.description["provenance"],),
     )
     empty = done = 0
@@ -83,7 +79,3 @@ def generate_to_store(
     total = round(1000 * (time.perf_counter() - begin) / len(incident), 4)
     return Generation(Path(output), done, empty, milliseconds, total)
 
-
-def _model_digest(path: Path) -> str:
-    """The digest of the weights: of the export, or of the artifact's weights file."""
-    return file_digest(path / "weights.safetensors" if path.is_dir() else path)

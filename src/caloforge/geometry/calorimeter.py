@@ -261,7 +261,8 @@ class Calorimeter(_Frozen):
         except yaml.YAMLError as error:
             raise GeometryError(f"{origin}: not valid YAML; fix the file: {error}") from error
         except ValidationError as error:
-            first = error.errors()[0]
+            unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+            first = (unknown or error.errors())[0]
             where = ".".join(str(part) for part in first["loc"]) or "top level"
             raise GeometryError(
                 f"{origin}: {where}: {first['msg']}; compare with 'caloforge detectors'"

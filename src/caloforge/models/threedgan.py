@@ -48,7 +48,7 @@ class ThreeDGANConfig(ModelConfig):
     fake_energy: tuple[PositiveFloat, PositiveFloat] | None = None
     """Range of the fakes' energies in GeV; the training sample's range when absent."""
     expected_sum: tuple[float, ...] = (0.0018, -0.023, 0.11, -0.28, 2.21)
-    """sum(ECAL) / E as a polynomial in E, highest power first (electrons)."""
+    """sum(ECAL) in GeV / E as a polynomial in E, highest power first (electrons)."""
 
 
 class ThreeDGAN(GradientModel):
@@ -164,11 +164,11 @@ class ThreeDGAN(GradientModel):
         return energy, torch.randn(n, self.config.latent_size, device=device)
 
     def _expected_sum(self, energy: torch.Tensor) -> torch.Tensor:
-        """sum(ECAL) in network units (100 x GeV) that a shower of this E deposits on average."""
+        """sum(ECAL) in network units that a shower of this E deposits on average."""
         value = torch.zeros_like(energy)
         for coefficient in self.config.expected_sum:
             value = value * energy + coefficient
-        return value * energy * (self.config.scale / 100.0)
+        return value * energy * self.config.scale
 
 
 @contextmanager

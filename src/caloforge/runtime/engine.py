@@ -21,6 +21,8 @@ class Engine(Protocol):
     calorimeter: Calorimeter
     description: dict[str, Any]
     """The content of the model's ``artifact.json``."""
+    inputs: dict[str, str]
+    """Name and sha256 of what was loaded, for the provenance."""
 
     def run(
         self, condition: NDArray[np.float32], noise: NDArray[np.float32]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import ModelError
 from caloforge.geometry import Calorimeter
+from caloforge.showers import file_digest
 
 METADATA = "caloforge"
 """Key of the JSON metadata inside the ONNX file."""
@@ -52,6 +53,7 @@ class OnnxEngine:
         except Exception as error:  # onnxruntime raises its own untyped exceptions
             text = " ".join(str(error).split())[:160]
             raise ModelError(f"{self.path}: not a usable ONNX model ({text})") from error
+        self.inputs = {self.path.name: file_digest(self.path)}
         self.calorimeter = Calorimeter.from_yaml(geometry, f"{self.path}: geometry")
 
     def run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,10 +11,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.atomic import atomic_file, output_error
+from caloforge.atomic import atomic_file
 from caloforge.errors import CaloforgeError, FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
+from caloforge.store.guarded import NewHdf5
 from caloforge.store.reader import open_hdf5
 
 IMAGE = "ECAL"
@@ -163,7 +163,13 @@ class LcdWriter:
         self._context = atomic_file(path)
 
     def __enter__(self) -> LcdWriter:
-        self._file = h5py.File(self._context.__enter__(), "w")
+        partial = self._context.__enter__()
+        try:
+            self._new = NewHdf5(self.path, partial)
+        except BaseException as error:
+            self._context.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._file = self._new.file
         self._file.attrs["provenance"] = self._provenance.to_json()
         for key, value in self._provenance.source.items():
             self._file.attrs[key] = value
@@ -174,12 +180,10 @@ class LcdWriter:
         self._calorimeter.require_same(showers.calorimeter, "a batch of showers")
         dense = showers.dense().astype(np.float64) / self._to_mev
         images = dense.reshape(-1, self._depth, self._n_x, self._n_y).transpose(0, 2, 3, 1)
-        try:
-            self._extend(IMAGE, images.astype(np.float32))
-            for name, values in self._rows(showers.incident).items():
-                self._extend(name, values)
-        except (OSError, RuntimeError) as error:
-            raise output_error(self.path, error) from error
+        self._extend(IMAGE, images.astype(np.float32))
+        for name, values in self._rows(showers.incident).items():
+            self._extend(name, values)
+        self._new.check()
 
     def _extend(self, name: str, values: NDArray[Any]) -> None:
         if name not in self._file:
@@ -202,16 +206,14 @@ class LcdWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            try:
-                self._file.close()
-            except (OSError, RuntimeError) as failure:
-                problem = output_error(self.path, failure)
-                self._context.__exit__(type(problem), problem, None)
-                raise problem from failure
-        else:
-            with suppress(OSError, RuntimeError):
-                self._file.close()
+        try:
+            if error is None:
+                self._new.close()
+            else:
+                self._new.abandon()
+        except BaseException as failure:
+            self._context.__exit__(type(failure), failure, failure.__traceback__)
+            raise
         self._context.__exit__(kind, error, trace)
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-import h5py
 import hdf5plugin
 import numpy as np
 
 from caloforge._version import __version__
-from caloforge.atomic import atomic_file, output_error
+from caloforge.atomic import atomic_file
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.store import schema
+from caloforge.store.guarded import NewHdf5
 
 
 class StoreWriter:
@@ -33,7 +34,7 @@ class StoreWriter:
         self.provenance = provenance
         self._n = 0
         self._hits = 0
-        self._file: h5py.File | None = None
+        self._new: NewHdf5 | None = None
         self._context: AbstractContextManager[Path] | None = None
 
     def __len__(self) -> int:
@@ -42,11 +43,20 @@ class StoreWriter:
     def __enter__(self) -> StoreWriter:
         self._context = atomic_file(self.path)
         partial = self._context.__enter__()
-        self._file = h5py.File(partial, "w", libver=("v108", "v110"))
+        try:
+            self._new = NewHdf5(self.path, partial)
+        except BaseException as error:
+            self._context.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
+    @property
+    def _file(self) -> Any:
+        if self._new is None:
+            raise ShowerError(f"{self.path}: not open; use 'with StoreWriter(...) as writer'")
+        return self._new.file
+
     def _create(self, name: str, dtype: str, chunk: int) -> None:
-        assert self._file is not None
         self._file.create_dataset(
             name,
             shape=(0,),
@@ -58,7 +68,6 @@ class StoreWriter:
         )
 
     def _start(self, incident: Incident) -> None:
-        assert self._file is not None
         self._create(schema.OFFSET, "u8", schema.ROW_CHUNK)
         self._create(schema.CELL, "u4", schema.HIT_CHUNK)
         self._create(schema.ENERGY, "f4", schema.HIT_CHUNK)
@@ -68,7 +77,6 @@ class StoreWriter:
         self._extend(schema.OFFSET, np.zeros(1, np.uint64))
 
     def _extend(self, name: str, values: np.ndarray) -> None:
-        assert self._file is not None
         dataset = self._file[name]
         old = dataset.shape[0]
         dataset.resize(old + len(values), axis=0)
@@ -76,37 +84,29 @@ class StoreWriter:
 
     def append(self, showers: Showers) -> None:
         """Write a batch behind what is there."""
-        if self._file is None:
-            raise ShowerError(f"{self.path}: not open; use 'with StoreWriter(...) as writer'")
         self.calorimeter.require_same(showers.calorimeter, "a batch of showers")
         if not len(showers):
             return
-        try:
-            if self._n == 0:
-                self._start(showers.incident)
-            columns = list(self._file[schema.INCIDENT])
-            for name in columns:
-                self._extend(f"{schema.INCIDENT}/{name}", showers.incident[name])
-            self._extend(schema.OFFSET, showers.offset[1:] + np.uint64(self._hits))
-            self._extend(schema.CELL, showers.cell)
-            self._extend(schema.ENERGY, showers.energy)
-        except (OSError, RuntimeError) as error:
-            raise output_error(self.path, error) from error
+        file = self._file
+        if self._n == 0:
+            self._start(showers.incident)
+        for name in list(file[schema.INCIDENT]):
+            self._extend(f"{schema.INCIDENT}/{name}", showers.incident[name])
+        self._extend(schema.OFFSET, showers.offset[1:] + np.uint64(self._hits))
+        self._extend(schema.CELL, showers.cell)
+        self._extend(schema.ENERGY, showers.energy)
+        assert self._new is not None
+        self._new.check()
         self._n += len(showers)
         self._hits += showers.n_hits
 
     def _finish(self) -> None:
-        assert self._file is not None
         if self._n == 0:
             raise ShowerError(f"{self.path}: no showers to write; check the selection or the input")
-        try:
-            self._file.attrs["schema"] = schema.SCHEMA
-            self._file.attrs["geometry"] = self.calorimeter.to_yaml()
-            self._file.attrs["provenance"] = self.provenance.to_json()
-            self._file.attrs["caloforge"] = __version__
-            self._file.close()
-        except (OSError, RuntimeError) as error:
-            raise output_error(self.path, error) from error
+        self._file.attrs["schema"] = schema.SCHEMA
+        self._file.attrs["geometry"] = self.calorimeter.to_yaml()
+        self._file.attrs["provenance"] = self.provenance.to_json()
+        self._file.attrs["caloforge"] = __version__
 
     def __exit__(
         self,
@@ -115,23 +115,18 @@ class StoreWriter:
         trace: TracebackType | None,
     ) -> None:
         assert self._context is not None
-        assert self._file is not None
+        assert self._new is not None
         try:
             if error is None:
                 self._finish()
+                self._new.close()
         except BaseException as failure:
-            self._abandon()
+            self._new.abandon()
             self._context.__exit__(type(failure), failure, failure.__traceback__)
             raise
         if error is not None:
-            self._abandon()
+            self._new.abandon()
         self._context.__exit__(kind, error, trace)
-
-    def _abandon(self) -> None:
-        """Close without caring what is written: the file is about to be removed."""
-        assert self._file is not None
-        with suppress(OSError, RuntimeError):
-            self._file.close()
 
 
 def write_showers(path: str | Path, showers: Showers) -> Path:

@@ -76,7 +76,7 @@ class TrainingModule(pl.LightningModule):
         if not bool(torch.isfinite(loss)):
             bad = [name for name, value in parts.items() if not bool(torch.isfinite(value))]
             raise TrainingError(
-                f"step {self.step}: loss '{'/'.join([optimizer, *bad[:1]])}' is {float(loss)}; "
+                f"step {self.step}: loss '{'/'.join([optimizer, *bad[:1]])}' is {loss.item()}; "
                 "lower the learning rate, or train with training.precision=32-true"
             )
         chosen = self.by_name[optimizer]
