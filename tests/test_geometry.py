@@ -166,3 +166,12 @@ def test_window_needs_matching_parity(small: Calorimeter) -> None:
         small.window(4, 4, "w")
     with pytest.raises(GeometryError, match="cartesian"):
         cylinder().window(1, 1, "w")
+
+
+def test_equality_ignores_cached_arrays() -> None:
+    one, two = small_calorimeter(), small_calorimeter()
+    assert one.cell_positions.shape == two.cell_positions.shape
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one != small_calorimeter("other")
+    assert one != "small"

@@ -234,6 +234,15 @@ class Calorimeter(_Frozen):
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
+    def __eq__(self, other: object) -> bool:
+        """Same name and same :attr:`hash`; cached arrays do not take part."""
+        if not isinstance(other, Calorimeter):
+            return NotImplemented
+        return self.name == other.name and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.hash))
+
     def require_same(self, other: Calorimeter, what: str) -> None:
         """Raise GeometryError unless ``other`` has the same hash; ``what`` names it."""
         if self.hash != other.hash:
