@@ -78,4 +78,3 @@ def generate_to_store(
         writer.provenance = replace(provenance, source={"generation_ms": milliseconds})
     total = round(1000 * (time.perf_counter() - begin) / len(incident), 4)
     return Generation(Path(output), done, empty, milliseconds, total)
-
