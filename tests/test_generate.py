@@ -19,7 +19,7 @@ from caloforge.runtime import normal_noise, shower_batches, uniform_noise
 from caloforge.runtime.engine import condition_of
 from caloforge.showers import Incident, Provenance
 from caloforge.store import open_showers, write_showers
-from conftest import lcd_showers, random_showers
+from helpers import lcd_showers, random_showers
 
 STEPS = ["training.batch_size=4", "training.max_steps=2", "training.precision=32-true"]
 

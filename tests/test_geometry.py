@@ -18,7 +18,7 @@ from caloforge.geometry import (
     detector_names,
     load_detector,
 )
-from conftest import small_calorimeter
+from helpers import small_calorimeter
 
 
 def cylinder(n_phi: int = 8) -> Calorimeter:

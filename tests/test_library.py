@@ -10,7 +10,7 @@ from caloforge.errors import ModelError, ShowerError
 from caloforge.models import build_model
 from caloforge.models.library import Library
 from caloforge.showers import Incident, Showers
-from conftest import random_showers, small_calorimeter
+from helpers import random_showers, small_calorimeter
 
 
 def library(showers: Showers, neighbours: int) -> Library:

@@ -22,7 +22,7 @@ from caloforge.models import (
 )
 from caloforge.runtime import shower_noise
 from caloforge.showers import Provenance, Showers
-from conftest import lcd_showers, random_showers
+from helpers import lcd_showers, random_showers
 
 KINDS = list(model_kinds())
 
@@ -127,10 +127,10 @@ def test_gradient_models_learn_from_one_step(model: ShowerModel, sample: Showers
     assert sorted(owned) == sorted(id(p) for p in fresh.parameters())
     before = {name: p.detach().clone() for name, p in fresh.named_parameters()}
 
-    def update(name: str, loss: torch.Tensor, parts: object) -> None:
-        optimizers[name].zero_grad()
+    def update(optimizer: str, loss: torch.Tensor, parts: object) -> None:
+        optimizers[optimizer].zero_grad()
         loss.backward()
-        optimizers[name].step()
+        optimizers[optimizer].step()
 
     condition = torch.from_numpy(sample.incident.energy[:2].astype(np.float32))[:, None]
     losses = fresh.training_step(

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from caloforge.errors import FormatError, GeometryError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
-from conftest import random_showers, small_calorimeter
+from helpers import random_showers, small_calorimeter
 
 
 def incident(n: int) -> Incident:

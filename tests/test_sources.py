@@ -18,7 +18,7 @@ from caloforge.geometry import load_detector
 from caloforge.showers import Incident, Showers
 from caloforge.sources import convert, detect, get_source, source_names
 from caloforge.store import open_showers, write_showers
-from conftest import SAMPLES, lcd_showers, random_showers, small_calorimeter
+from helpers import SAMPLES, lcd_showers, random_showers, small_calorimeter
 
 RELATIVE = 2e-7
 """Allowed difference of a cell after a round trip."""

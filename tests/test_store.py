@@ -14,7 +14,7 @@ import pytest
 from caloforge.errors import CaloforgeError, FormatError, GeometryError, OutputError, ShowerError
 from caloforge.showers import Incident, Showers
 from caloforge.store import ShowerDataset, StoreWriter, open_showers, write_index, write_showers
-from conftest import random_showers, small_calorimeter
+from helpers import random_showers, small_calorimeter
 
 
 def same(a: Showers, b: Showers) -> bool:
@@ -129,7 +129,7 @@ def test_a_batch_that_lacks_a_column(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
-from conftest import random_showers, small_calorimeter
+from helpers import random_showers, small_calorimeter
 from caloforge.errors import OutputError
 from caloforge.store import write_showers
 showers = random_showers(400, small_calorimeter(n=15, layers=10))

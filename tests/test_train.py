@@ -35,7 +35,7 @@ from caloforge.models.threedgan import ThreeDGAN
 from caloforge.showers import Incident, Showers
 from caloforge.store import write_showers
 from caloforge.train import TrainingConfig, fit_model
-from conftest import lcd_showers, random_showers
+from helpers import lcd_showers, random_showers
 
 FAST = ["training.batch_size=2", "training.checkpoint_every=2", "training.precision=32-true"]
 

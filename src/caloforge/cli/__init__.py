@@ -1,5 +1,5 @@
 """The command line: ``caloforge COMMAND``. Heavy imports happen inside the commands."""
 
-from caloforge.cli.main import main
+from caloforge.cli.entry import main
 
 __all__ = ["main"]

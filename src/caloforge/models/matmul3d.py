@@ -100,7 +100,8 @@ def _phase_matrix(weight: torch.Tensor, axes: list[_Axis]) -> torch.Tensor:
     summed = torch.tensordot(summed, z, dims=([2], [2]))  # (o, c, fx, rx, fy, ry, fz, rz)
     ordered = summed.permute(3, 5, 7, 1, 2, 4, 6, 0)
     rows = axes[0].reach * axes[1].reach * axes[2].reach * weight.shape[1]
-    return ordered.reshape(rows, -1)
+    matrix: torch.Tensor = ordered.reshape(rows, -1)
+    return matrix
 
 
 def normalise(image: torch.Tensor, layer: nn.BatchNorm3d) -> torch.Tensor:

@@ -130,7 +130,7 @@ def auc(
     """
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import train_test_split
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     n = min(len(reference), len(generated))
     if n < MIN_SHOWERS:

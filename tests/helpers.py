@@ -1,16 +1,13 @@
-"""Shared samples: a small synthetic calorimeter, the bundled Geant4 showers, the outside data."""
+"""What the tests share: a small calorimeter, synthetic showers, where the real ones are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer, load_detector
 from caloforge.showers import Incident, Provenance, Showers
-from caloforge.sources import convert
-from caloforge.store import open_showers
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "src" / "caloforge" / "samples"
@@ -45,31 +42,3 @@ def random_showers(
 def lcd_showers(n: int, seed: int = 0) -> Showers:
     """Sparse random showers in lcd-ecal-25."""
     return random_showers(n, load_detector("lcd-ecal-25"), seed, occupancy=0.02)
-
-
-@pytest.fixture
-def small() -> Calorimeter:
-    """A small cartesian calorimeter."""
-    return small_calorimeter()
-
-
-@pytest.fixture(scope="session")
-def electrons_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled Geant4 training electrons as a store file."""
-    path = tmp_path_factory.mktemp("electrons") / "train.h5"
-    convert(SAMPLES / "electrons_train.h5", path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def electrons(electrons_file: Path) -> Showers:
-    """The bundled Geant4 training electrons."""
-    return open_showers(electrons_file).read()
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """The project's large Geant4 samples; the test is skipped where they are not at hand."""
-    if not SHARED.is_dir():
-        pytest.skip("the large Geant4 samples (shared/data) are not on this machine")
-    return SHARED

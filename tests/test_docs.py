@@ -1,0 +1,65 @@
+"""Every command and every line of Python in the README and the tutorials runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from caloforge.cli.entry import run
+from helpers import ROOT, SAMPLES
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
+BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
+
+
+def shorten(words: list[str]) -> list[str]:
+    """The same command on a few showers and steps: the words stay, the amounts shrink."""
+    if words[0] == "train" and words[1] != "library":
+        return [*words, "--set", "training.max_steps=1", "--set", "training.batch_size=2"]
+    if words[0] == "convert":
+        return [*words, "--limit", "60"]
+    if words[0] == "validate":
+        return [*words, "--fast"]
+    if words[0] == "quickstart":
+        return ["quickstart", "--help"]
+    if words[0] == "bench":
+        return [*words, "--seconds", "0.1"]
+    if words[0] == "generate" and "-n" in words:
+        place = words.index("-n") + 1
+        return [*words[:place], str(min(60, int(words[place]))), *words[place + 1 :]]
+    return words
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[p.name for p in PAGES])
+def test_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, target in (("electrons_train", "lcd_electrons"), ("electrons_test", "lcd_test")):
+        (tmp_path / f"{target}.h5").symlink_to(SAMPLES / f"{name}.h5")
+    commands = 0
+    for language, text in blocks(page):
+        if language == "python":
+            exec(compile(text, str(page), "exec"), {})
+            commands += 1
+            continue
+        for line in text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "caloforge":
+                assert run(shorten(words[1:])) == 0, line
+                commands += 1
+            elif words and words[0] == "make":
+                targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+                assert all(f"\n{target}:" in targets for target in words[1:]), line
+    assert commands >= 2
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,54 @@
+"""The main job on real showers, end to end, shortened to two training steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from caloforge.quickstart import ROWS, quickstart, table
+from caloforge.store import open_showers
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, object]:
+    folder = tmp_path_factory.mktemp("quick") / "quickstart"
+    said: list[str] = []
+    outcome = quickstart(folder, say=said.append, steps=2)
+    return folder, table(outcome), outcome
+
+
+def test_everything_is_there(result: tuple[Path, str, object]) -> None:
+    folder, text, _ = result
+    for name in ("3dgan", "library"):
+        assert (folder / f"report-{name}" / "index.html").exists()
+        assert len(open_showers(folder / f"{name}.h5")) == 500
+        assert (folder / name / "artifact.json").exists()
+        assert name in text
+    assert (folder / "3dgan.onnx").exists()
+    for label, _ in ROWS:
+        assert label in text
+    assert "Geant4" in text
+
+
+def test_the_library_is_faithful_and_caught_copying(result: tuple[Path, str, object]) -> None:
+    outcome = result[2]
+    metrics = outcome.metrics  # type: ignore[attr-defined]
+    library, gan = metrics["library"], metrics["3dgan"]
+    # the baseline is near the floor in total energy, and the memorisation check catches it
+    floor = library["floor"]["separation"]["etot_over_einc"]
+    assert library["separation"]["etot_over_einc"] < 3 * floor
+    assert library["memorisation"]["p_value"] < 1e-6
+    assert gan["memorisation"]["p_value"] > 1e-3
+    assert gan["auc"]["high"]["mean"] > library["auc"]["high"]["mean"] - 0.05
+    for one in (library, gan):
+        assert one["reference"]["n"] == one["generated"]["n"] == 500
+        assert one["generation_ms"] > 0
+
+
+def test_generation_is_timed_against_geant4(result: tuple[Path, str, object]) -> None:
+    timings = result[2].timings  # type: ignore[attr-defined]
+    geant4 = timings[0]
+    assert geant4.ms == pytest.approx(444, abs=5)  # recorded with the showers
+    assert {row.engine for row in timings[1:]} == {"torch", "onnx"}
+    assert all(row.speedup > 1 for row in timings[1:])
