@@ -84,7 +84,7 @@ def test_the_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert run(["generate", str(model), *like, "-o", str(made), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["showers"] == 60
-    report = ["validate", str(store), str(made), "-o", str(tmp_path / "report"), "--fast"]
+    report = ["validate", str(store), str(made), "-o", str(tmp_path / "report"), "--quick"]
     assert run([*report, "--training", str(store), "--quiet"]) == 0
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert metrics["schema"] == 1

@@ -22,7 +22,7 @@ def shorten(words: list[str]) -> list[str]:
     if words[0] == "convert":
         return [*words, "--limit", "60"]
     if words[0] == "validate":
-        return [*words, "--fast"]
+        return [*words, "--quick"]
     if words[0] == "quickstart":
         return ["quickstart", "--help"]
     if words[0] == "bench":

@@ -36,6 +36,12 @@ def _partial(path: Path) -> Path:
     return path.absolute().with_name(f".{path.name}.{os.getpid()}.partial")
 
 
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path; when the block ends well it becomes ``path``, else it is removed.
@@ -52,6 +58,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
+        partial.chmod(0o666 & ~_umask())  # some libraries create private files
         partial.replace(path)
     except OSError as error:
         raise output_error(path, error) from error

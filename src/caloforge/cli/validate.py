@@ -25,7 +25,7 @@ def validate(
         None, "--name", help="What to call the generated sample in the report."
     ),
     seed: int = typer.Option(0, "--seed", min=0, help="Fixes the splits and classifiers."),
-    fast: bool = typer.Option(False, "--fast", help="Fewer classifier seeds."),
+    quick: bool = typer.Option(False, "--quick", help="Two classifier seeds instead of five."),
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
@@ -47,7 +47,7 @@ def validate(
             training=training,
             name=name,
             seed=seed,
-            quick=fast,
+            quick=quick,
             progress=None if quiet else _stage,
         )
     report(f"{done.path}/index.html", done.metrics, quiet, as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 import warnings
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from caloforge.train.metrics_csv import MetricsCsv
 from caloforge.train.module import Batches, TrainingModule
 
 FOLDER = "training"
+TENSORBOARD = "tensorboard"
 
 
 def fit_model(
@@ -114,6 +116,8 @@ def _fit_steps(
         save_checkpoint(checkpoint, model, module.by_name, step, identity)
 
     begin = load_checkpoint(checkpoint, model, module.by_name, identity) if resume else 0
+    if begin == 0:
+        shutil.rmtree(logs / TENSORBOARD, ignore_errors=True)
     flag = StopFlag(config.max_minutes)
     after = AfterStep(
         MetricsCsv(logs / "metrics.csv", begin),
@@ -147,7 +151,7 @@ def _trainer(config: TrainingConfig, logs: Path, callbacks: list[pl.Callback]) -
         accelerator=config.accelerator,
         devices=1,
         precision=config.precision,
-        logger=TensorBoardLogger(str(logs), name="", version="tensorboard"),
+        logger=TensorBoardLogger(str(logs), name="", version=TENSORBOARD),
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
