@@ -48,8 +48,9 @@ def test_the_batch_size_does_not_change_the_showers(model: Path, tmp_path: Path)
     first = samples[0].dense()
     assert first.max() > 0
     for other in samples[1:]:
-        # sums in another order differ by float rounding of the largest terms
-        assert np.allclose(other.dense(), first, rtol=1e-4, atol=1e-5 * first.max())
+        # float64 inside: at most the last bit of the float32 output may differ
+        assert np.array_equal(other.cell, samples[0].cell)
+        assert np.allclose(other.energy, samples[0].energy, rtol=2e-7, atol=0)
         assert np.array_equal(other.incident.energy, samples[0].incident.energy)
 
 

@@ -73,3 +73,13 @@ def test_empty_libraries_and_empty_showers() -> None:
     empty = Showers(calorimeter, Incident({"energy": [1e3]}), [0, 0], [], [])
     with pytest.raises(ShowerError, match="drop"):
         model.fit(empty)
+
+
+def test_many_showers_of_one_energy_are_all_used() -> None:
+    calorimeter = small_calorimeter()
+    dense = np.eye(100, dtype=np.float32)[:80] * 50.0
+    incident = Incident({"energy": np.full(80, 50e3)})
+    model = library(Showers.from_dense(calorimeter, incident, dense), 10)
+    noise = torch.linspace(0.0005, 0.9995, 800)[:, None]
+    made = model(torch.full((800, 1), 50e3), noise).numpy()
+    assert np.bincount(made.argmax(axis=1), minlength=80).tolist() == [10] * 80

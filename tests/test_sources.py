@@ -188,6 +188,10 @@ def images_with(value: float) -> np.ndarray:
         ({"ECAL": np.ones((4, 24, 25, 25))}, ["ECAL", "--detector"]),
         ({"target": np.ones((3, 2))}, ["target", "3"]),
         ({"target": np.ones((4, 5))}, ["target"]),
+        ({"target": np.float32(3.0)}, ["target", "()"]),
+        ({"target": np.tile([np.nan, 50.0], (4, 1))}, ["pdg", "NaN"]),
+        ({"impact_mm": np.ones(4)}, ["impact_mm"]),
+        ({"impact_mm": np.ones((3, 2))}, ["impact_mm", "(3, 2)"]),
         ({"target": np.tile([11.0, -1.0], (4, 1))}, ["energy", "not positive"]),
         ({"target": np.tile([11.0, np.nan], (4, 1))}, ["energy", "NaN"]),
         ({"ECAL": images_with(np.nan)}, ["ECAL", "shower 2", "nan"]),
@@ -263,3 +267,23 @@ def test_full_disk_while_writing_lcd(tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
     assert "disk is full" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_inputs_with_different_columns_are_not_mixed(tmp_path: Path) -> None:
+    a = lcd_file(tmp_path / "a.h5")
+    b = lcd_file(tmp_path / "b.h5", impact_mm=np.ones((4, 2), np.float32))
+    for to in ("caloforge", "lcd", "lcd-angle"):
+        for pair in ([a, b], [b, a]):
+            with pytest.raises(ShowerError):
+                convert(pair, tmp_path / "out.h5", to=to)
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_odd_attributes_are_kept_as_text(tmp_path: Path) -> None:
+    path = lcd_file(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["words"] = np.array([b"a", b"b"])
+        file.attrs["nothing"] = h5py.Empty("f")
+    convert(path, tmp_path / "b.h5")
+    with open_showers(tmp_path / "b.h5") as reader:
+        assert reader.provenance.source["words"] == ["a", "b"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,22 @@ def test_the_package_says_what_it_offers() -> None:
 def test_the_bundled_samples_stay_small() -> None:
     total = sum(p.stat().st_size for p in (ROOT / "src/caloforge/samples").iterdir())
     assert 1e6 < total < 6e6
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import caloforge.train, caloforge.validate, caloforge.export",
+        "caloforge.load_model; caloforge.train",
+        "from caloforge.validate import auc; from caloforge.train import fit_model",
+        "caloforge.validate; import caloforge.api; import caloforge.train.fit",
+    ],
+)
+def test_functions_win_over_subpackages_of_the_same_name(before: str) -> None:
+    code = (
+        f"import caloforge; {before}; from types import FunctionType as F;"
+        "print(all(isinstance(getattr(caloforge, n), F)"
+        " for n in ('train', 'validate', 'export', 'convert', 'open')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"

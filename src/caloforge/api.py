@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from caloforge.artifact import warm_start
@@ -16,7 +17,7 @@ from caloforge.generate import open_engine, particles
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models import build_model
 from caloforge.runtime import Engine, shower_batches
-from caloforge.showers import Incident, Provenance, Showers, file_digest
+from caloforge.showers import Incident, Provenance, Showers, input_digests
 from caloforge.train import fit_model
 
 
@@ -35,20 +36,22 @@ def train(
         recipe: a shipped recipe's name, a YAML file, or a :class:`Recipe`.
         data: one or many store files of training showers.
         output: artifact folder to write.
-        overrides: ``key.sub=value`` changes to the recipe.
+        overrides: ``key.sub=value`` changes to the recipe (a name or a file).
         resume: continue an interrupted run of the same recipe and data.
         quiet: no progress bar.
 
     Raises:
         ConfigError, DataError, GeometryError, TrainingError, OutputError: see their messages.
     """
+    if isinstance(recipe, Recipe) and overrides:
+        raise ConfigError("overrides change a recipe's name or file; edit the Recipe itself")
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     paths = [data] if isinstance(data, str | Path) else list(data)
     expected = load_detector(chosen.detector) if chosen.detector else None
     showers = load_sample(paths, expected)
     torch.manual_seed(chosen.training.seed)  # the initial weights
     model = build_model(chosen.kind, showers.calorimeter, chosen.settings)
-    inputs = {Path(path).name: file_digest(path) for path in paths}
+    inputs = input_digests(paths)
     if chosen.start_from is not None:
         inputs[chosen.start_from] = warm_start(model, chosen.start_from)
     return fit_model(
@@ -108,7 +111,7 @@ class Model:
             if energy is None:
                 raise ConfigError("generate needs energy=... (GeV) or incident=...")
             if n is None:
-                n = 1 if isinstance(energy, str | int | float) else len(energy)
+                n = 1 if isinstance(energy, str) else int(np.size(energy))
             incident = particles(n, energy, theta=theta, particle=particle, seed=seed)
         provenance = Provenance(
             step="generate",

@@ -70,15 +70,30 @@ def save_artifact(path: str | Path, model: ShowerModel, provenance: Provenance) 
     """
     folder = Path(path)
     make_folder(folder)
+    (folder / DESCRIPTION).unlink(missing_ok=True)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     with atomic_file(folder / WEIGHTS) as partial:
-        save_file(state, partial)
+        save_tensors(state, partial)
     with atomic_file(folder / GEOMETRY) as partial:
         partial.write_text(model.calorimeter.to_yaml(), encoding="utf-8")
     with atomic_file(folder / DESCRIPTION) as partial:
         text = json.dumps(describe(model, provenance), indent=2)
         partial.write_text(text + "\n", encoding="utf-8")
     return folder
+
+
+def save_tensors(
+    tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file; its own error for a full disk becomes an OSError.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -139,10 +154,10 @@ def load_artifact(path: str | Path) -> Artifact:
         )
     try:
         model = build_model(description["kind"], calorimeter, description["config"])
+        provenance = Provenance.from_json(json.dumps(description["provenance"]), str(folder))
     except (ConfigError, KeyError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: {error}; copy or train it again") from error
     load_weights(model, folder / WEIGHTS)
-    provenance = Provenance.from_json(json.dumps(description["provenance"]), str(folder))
     return Artifact(folder, model.eval(), description, provenance)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def quickstart(
         if steps is not None and name == "3dgan":
             overrides.append(f"training.max_steps={steps}")
         say(f"training {name} (recipe {recipe})")
+        shutil.rmtree(folder / name, ignore_errors=True)
         model = train(recipe, train_file, folder / name, overrides=overrides, quiet=False)
         engine = open_engine(model)
         incident = like(test_file, None, engine.description["condition"])

@@ -60,7 +60,7 @@ def bench_generate(
             engine = open_engine(model, name)
             reference = geant4_ms or recorded_geant4_ms(engine)
             if reference is not None and not rows:
-                rows.append(Timing(GEANT4, "recorded", 1, reference, 1.0))
+                rows.append(Timing(GEANT4, "given" if geant4_ms else "recorded", 1, reference, 1.0))
             for size in batch_sizes:
                 ms = _time(engine, size, energy, seconds)
                 ratio = None if reference is None else reference / ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -47,6 +48,18 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
+def _unexpected(error: Exception) -> int:
+    """One line for a mistake of ours; the trace when CALOFORGE_DEBUG is set."""
+    if os.environ.get("CALOFORGE_DEBUG"):
+        raise error
+    typer.echo(
+        f"caloforge: internal error: {type(error).__name__}: {one_line(error)}; "
+        "set CALOFORGE_DEBUG=1 to see where, and report it",
+        err=True,
+    )
+    return 1
+
+
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     try:
@@ -57,15 +70,15 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("caloforge: interrupted; nothing half-written is left", err=True)
+        typer.echo("caloforge: interrupted; no half-written file is left", err=True)
         return 1
     except OSError as error:
         typer.echo(f"caloforge: error: {one_line(error)}; check the path and the disk", err=True)
         return 1
     except Exception as error:
         show = getattr(error, "show", None)  # typer's usage errors print themselves
-        if show is None or not hasattr(error, "exit_code"):
-            raise
-        show()
-        return int(error.exit_code)
+        if show is not None and hasattr(error, "exit_code"):
+            show()
+            return int(error.exit_code)
+        return _unexpected(error)
     return int(result) if isinstance(result, int) else 0

@@ -48,10 +48,13 @@ def generate(
     """
     from caloforge.generate import generate_to_store, open_engine, particles
     from caloforge.generate import like as like_file
+    from caloforge.showers import file_digest
 
     if (energy is None) == (like is None):
         raise ConfigError("give either --energy (with -n) or --like FILE")
     opened = open_engine(model, engine)
+    if like is not None and (theta is not None or particle is not None):
+        raise ConfigError("--like copies angles and particles; leave --theta and --particle out")
     if like is not None:
         incident = like_file(like, number, opened.description["condition"])
     else:
@@ -64,7 +67,8 @@ def generate(
             output,
             seed=seed,
             batch_size=batch_size,
-            config={"energy": energy, "like": str(like.name) if like else None},
+            config={"energy": energy, "theta": theta, "particle": particle},
+            inputs={} if like is None else {f"like {like.name}": file_digest(like)},
             progress=advance,
         )
     empty = f", {done.empty} of them empty" if done.empty else ""

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from caloforge.artifact import Artifact, load_artifact
-from caloforge.atomic import atomic_file
-from caloforge.errors import ModelError
+from caloforge.atomic import atomic_file, check_folder
+from caloforge.errors import ConfigError, ModelError
 from caloforge.runtime.noise import shower_noise
 from caloforge.runtime.onnx_engine import METADATA, OnnxEngine
 
@@ -33,6 +33,7 @@ def export_onnx(model: str | Path | Artifact, output: str | Path) -> Path:
     """Write ``output`` (.onnx) and the JSON metadata beside it; check both against torch.
 
     Raises:
+        ConfigError: ``output`` does not end in .onnx.
         ModelError: the model is unreadable or has no network, or the export disagrees with torch.
         OutputError: the folder is missing or the disk is full.
     """
@@ -43,15 +44,19 @@ def export_onnx(model: str | Path | Artifact, output: str | Path) -> Path:
             f"{artifact.path}: model '{artifact.model.kind}' cannot be exported to ONNX; "
             "run it with 'caloforge generate --engine torch'"
         )
+    if output.suffix != ".onnx":
+        raise ConfigError(f"{output}: an export ends in .onnx; write to {output.stem}.onnx")
+    side = output.with_suffix(".json")
+    for target in (output, side):
+        check_folder(target)
     metadata = _metadata(artifact)
     graph = _graph(artifact)
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA, json.dumps(metadata)
-    with atomic_file(output) as partial:
+    with atomic_file(output) as partial, atomic_file(side) as partial_side:
         partial.write_bytes(graph.SerializeToString())
+        partial_side.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
         _compare(artifact, partial)
-    with atomic_file(output.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     return output
 
 

@@ -86,4 +86,6 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine:
     from caloforge.export import export_onnx
 
     with tempfile.TemporaryDirectory() as folder:
-        return OnnxEngine(export_onnx(path, Path(folder) / "model.onnx"))
+        exported = OnnxEngine(export_onnx(path, Path(folder) / "model.onnx"))
+    exported.inputs = {path.name: file_digest(path / "weights.safetensors")}
+    return exported

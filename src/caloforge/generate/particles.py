@@ -94,8 +94,11 @@ def particles(
 
 
 def _text(value: str | float | Sequence[float]) -> str:
-    if isinstance(value, str | int | float):
-        return str(value)
+    if isinstance(value, str):
+        return value
+    if np.ndim(value) == 0:
+        return repr(float(value))  # type: ignore[arg-type]
+    assert not isinstance(value, int | float)
     return ",".join(repr(float(item)) for item in value)
 
 
@@ -103,7 +106,10 @@ def _pdg(particle: str) -> int:
     if particle in PDG:
         return PDG[particle]
     try:
-        return int(particle)
+        code = int(particle)
+        if abs(code) >= 2**31:
+            raise ValueError
+        return code
     except ValueError:
         raise ConfigError(
             f"--particle {particle}: unknown; use a PDG code or one of {', '.join(PDG)}"

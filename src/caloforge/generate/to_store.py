@@ -32,6 +32,7 @@ def generate_to_store(
     seed: int = 0,
     batch_size: int = 128,
     config: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Generation:
     """Generate one shower per incident particle into the store file ``output``.
@@ -43,6 +44,7 @@ def generate_to_store(
         seed: same seed, same showers, whatever the batch size.
         batch_size: showers per engine call.
         config: further settings, for the provenance.
+        inputs: digests of further files, for the provenance.
         progress: called with (showers done, showers in all).
 
     Raises:
@@ -51,9 +53,13 @@ def generate_to_store(
     provenance = Provenance(
         step="generate",
         geometry=engine.calorimeter.hash,
-        config={"engine": engine.name, "batch_size": batch_size, **(config or {})},
+        config={
+            "engine": engine.name,
+            "batch_size": batch_size,
+            **{key: value for key, value in (config or {}).items() if value is not None},
+        },
         seed=seed,
-        inputs=engine.inputs,
+        inputs={**engine.inputs, **(inputs or {})},
         parents=(engine.description["provenance"],),
     )
     empty = done = 0

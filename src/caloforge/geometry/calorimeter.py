@@ -34,7 +34,7 @@ Cells = NDArray[np.integer[Any]]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Material(_Frozen):

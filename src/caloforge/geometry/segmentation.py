@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 class _Grid(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CartesianGrid(_Grid):

@@ -70,24 +70,30 @@ class Library(DirectModel):
             setattr(self, name, torch.zeros_like(state[name]).to(value.dtype))
 
     def _choose(self, energy: torch.Tensor, draw: torch.Tensor) -> torch.Tensor:
-        """The library shower for each energy (MeV): one of the nearest, picked by ``draw``."""
+        """The library shower for each energy (MeV): one of the nearest, picked by ``draw``.
+
+        Where more than ``neighbours`` showers have exactly this energy, any of them.
+        """
         incident = self.incident
         n = len(incident)
         k = min(self.config.neighbours, n)
         right = torch.searchsorted(incident, energy)
+        tied = torch.searchsorted(incident, energy, right=True) - right
         candidates = right[:, None] + torch.arange(-k, k, device=energy.device)
         distance = (incident[candidates.clamp(0, n - 1)] - energy[:, None]).abs()
         distance[(candidates < 0) | (candidates >= n)] = float("inf")
         nearest = distance.argsort(dim=1, stable=True)[:, :k]
         pick = (draw * k).long().clamp(max=k - 1)
-        return candidates.gather(1, nearest).gather(1, pick[:, None]).squeeze(1)
+        chosen = candidates.gather(1, nearest).gather(1, pick[:, None]).squeeze(1)
+        among_equals = right + (draw * tied).long().clamp(max=(tied - 1).clamp(min=0))
+        return torch.where(tied > k, among_equals, chosen)
 
     def forward(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Showers in MeV per cell, see :meth:`ShowerModel.forward`."""
         if len(self.incident) == 0:
             raise ModelError("this library is empty; fit it with 'caloforge train library'")
         wanted = condition[:, 0].double()
-        chosen = self._choose(wanted, noise[:, 0])
+        chosen = self._choose(wanted, noise[:, 0].double())
         scale = (wanted / self.incident[chosen]).float()
         start, stop = self.offset[chosen], self.offset[chosen + 1]
         counts = stop - start

@@ -41,8 +41,7 @@ class Incident:
                 raise ShowerError(
                     f"incident table: unknown column '{name}'; known are {', '.join(COLUMNS)}"
                 )
-            dtype = np.int32 if name == "pdg" else np.float64
-            self._columns[name] = np.ascontiguousarray(values, dtype=dtype)
+            self._columns[name] = np.ascontiguousarray(values, dtype=np.float64)
         n = self._columns["energy"].shape
         for name, column in self._columns.items():
             if column.ndim != 1 or column.shape != n:
@@ -55,6 +54,8 @@ class Incident:
                 raise ShowerError(
                     f"incident table: column '{name}' is NaN or infinite at shower {bad}; remove it"
                 )
+        if "pdg" in self._columns:
+            self._columns["pdg"] = _particle_codes(self._columns["pdg"])
         if np.any(self.energy <= 0):
             bad = int(np.flatnonzero(self.energy <= 0)[0])
             raise ShowerError(
@@ -99,3 +100,9 @@ class Incident:
         """One table from many; only the columns that all of them have."""
         common = [name for name in parts[0] if all(name in part for part in parts)]
         return Incident({name: np.concatenate([part[name] for part in parts]) for name in common})
+
+
+def _particle_codes(values: Column) -> Column:
+    if np.any(np.abs(values) > np.iinfo(np.int32).max) or np.any(values != np.rint(values)):
+        raise ShowerError("incident table: column 'pdg' must hold PDG codes, whole 32-bit numbers")
+    return values.astype(np.int32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,15 @@ class Provenance:
             if found is not None:
                 return found
         return None
+
+
+def input_digests(paths: Sequence[str | Path]) -> dict[str, str]:
+    """sha256 of every file by its name; files of the same name are told apart by their number."""
+    digests: dict[str, str] = {}
+    for number, path in enumerate(map(Path, paths)):
+        name = path.name if path.name not in digests else f"{path.name} ({number})"
+        digests[name] = file_digest(path)
+    return digests
 
 
 def file_digest(path: str | Path) -> str:

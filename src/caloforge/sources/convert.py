@@ -10,7 +10,7 @@ import numpy as np
 
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter, load_detector
-from caloforge.showers import Provenance, Showers, file_digest
+from caloforge.showers import Provenance, Showers, input_digests
 from caloforge.sources.registry import detect, get_source
 
 BATCH = 200
@@ -71,7 +71,7 @@ def convert(
         step="convert",
         geometry=calorimeter.hash,
         config={"from": formats[0].name, "to": to, "detector": calorimeter.name},
-        inputs={path.name: file_digest(path) for path in paths},
+        inputs=input_digests(paths),
         parents=(first.to_dict(),),
         source=first.source,
     )

@@ -68,8 +68,14 @@ class LcdFixed(Source):
         lost = []
         if "theta" in incident and not np.allclose(incident["theta"], np.pi / 2, atol=1e-6):
             lost.append("lcd cannot carry theta: the angles are lost; use lcd-angle")
+        if "z" in incident and np.any(incident["z"] != 0.0):
+            lost.append("lcd cannot carry z of the impact point: 0 is read back")
+        if ("x" in incident) != ("y" in incident):
+            lost.append("lcd cannot carry x without y: dropped")
         if "phi" in incident:
             lost.append("lcd cannot carry phi: dropped")
         if "pdg" not in incident:
             lost.append("lcd needs a particle code: 0 written, as the showers have none")
+        elif np.any(incident["pdg"] != incident["pdg"].astype(np.float32)):
+            lost.append("lcd keeps particle codes as float32: large ones are rounded")
         return lost

@@ -77,6 +77,8 @@ class LcdAngle(Source):
         lost = []
         if "phi" in incident:
             lost.append("lcd-angle cannot carry phi: dropped")
+        if ("x" in incident) != ("y" in incident):
+            lost.append("lcd-angle cannot carry x without y: dropped")
         if "theta" not in incident:
             lost.append("lcd-angle needs theta: pi/2 written, as the showers have none")
         if "z" in incident and not np.allclose(incident["z"], AXIS_DEPTH):

@@ -20,6 +20,7 @@ from caloforge.store.reader import open_hdf5
 
 IMAGE = "ECAL"
 IMPACT = "impact_mm"
+OPTIONAL = (IMPACT, "pdgID")
 CHUNK = 50
 
 Columns = dict[str, NDArray[Any]]
@@ -89,10 +90,10 @@ class LcdReader:
                 f"{self.path}: '{IMAGE}' has shape {images.shape}, '{self.calorimeter.name}' needs "
                 f"(N, {', '.join(map(str, shape))}); choose another --detector"
             )
-        for name in required:
-            if len(self._file[name]) != len(images):
+        for name in (*required, *(name for name in OPTIONAL if name in self._file)):
+            if self._file[name].shape[:1] != images.shape[:1]:
                 raise FormatError(
-                    f"{self.path}: '{name}' has {len(self._file[name])} entries for "
+                    f"{self.path}: '{name}' has shape {self._file[name].shape} for "
                     f"{len(images)} images in '{IMAGE}'; make the file again"
                 )
         if len(images) == 0:
@@ -180,8 +181,14 @@ class LcdWriter:
         self._calorimeter.require_same(showers.calorimeter, "a batch of showers")
         dense = showers.dense().astype(np.float64) / self._to_mev
         images = dense.reshape(-1, self._depth, self._n_x, self._n_y).transpose(0, 2, 3, 1)
-        self._extend(IMAGE, images.astype(np.float32))
-        for name, values in self._rows(showers.incident).items():
+        content = {IMAGE: images.astype(np.float32), **self._rows(showers.incident)}
+        if len(self._file) and set(self._file) != set(content):
+            differing = ", ".join(sorted(set(self._file) ^ set(content)))
+            raise ShowerError(
+                f"{self.path}: only some of the inputs have what '{differing}' needs; "
+                "convert them one by one"
+            )
+        for name, values in content.items():
             self._extend(name, values)
         self._new.check()
 
@@ -221,7 +228,11 @@ def _plain(value: Any) -> Any:
     """An HDF5 attribute as a JSON-ready value."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool) else str(value)
 
 
 def float32_column(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -234,6 +245,8 @@ def impact(file: h5py.File, rows: slice, depth: float) -> Columns:
     if IMPACT not in file:
         return {}
     point = np.asarray(file[IMPACT][rows], dtype=np.float64)
+    if point.ndim != 2 or point.shape[1] != 2:
+        raise ValueError(f"'{IMPACT}' has shape {file[IMPACT].shape}, expected (N, 2)")
     return {"x": point[:, 0], "y": point[:, 1], "z": np.full(len(point), depth)}
 
 

@@ -69,7 +69,7 @@ class ShowerFile:
                     f"{self.path}: no attribute '{key}': not a Caloforge store; "
                     "turn it into one with 'caloforge convert'"
                 )
-        if int(attributes["schema"]) != schema.SCHEMA:
+        if str(attributes["schema"]) != str(schema.SCHEMA):
             raise FormatError(
                 f"{self.path}: schema {attributes['schema']}, this version reads {schema.SCHEMA}; "
                 "install a newer caloforge"

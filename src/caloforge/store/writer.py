@@ -90,7 +90,14 @@ class StoreWriter:
         file = self._file
         if self._n == 0:
             self._start(showers.incident)
-        for name in list(file[schema.INCIDENT]):
+        columns = list(file[schema.INCIDENT])
+        extra = [name for name in showers.incident if name not in columns]
+        if extra:
+            raise ShowerError(
+                f"{self.path}: only some of the batches have the incident column '{extra[0]}'; "
+                "write showers with the same columns"
+            )
+        for name in columns:
             self._extend(f"{schema.INCIDENT}/{name}", showers.incident[name])
         self._extend(schema.OFFSET, showers.offset[1:] + np.uint64(self._hits))
         self._extend(schema.CELL, showers.cell)

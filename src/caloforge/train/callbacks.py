@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ class StopFlag:
             self.interrupted = True
             signal.signal(number, signal.SIG_DFL)
 
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals belong to the main thread
+            return
         old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from caloforge.artifact import save_tensors
 from caloforge.atomic import atomic_file
 from caloforge.errors import TrainingError
 
@@ -27,9 +27,10 @@ def save_checkpoint(
     model: torch.nn.Module,
     optimizers: Optimizers,
     step: int,
+    seconds: float,
     identity: Mapping[str, Any],
 ) -> None:
-    """Write the state after ``step`` steps; ``identity`` says which run it belongs to.
+    """Write the state after ``step`` steps and ``seconds``; ``identity`` says of which run.
 
     Raises:
         OutputError: the disk is full.
@@ -40,15 +41,19 @@ def save_checkpoint(
             for key, value in entries.items():
                 tensors[f"optimizer/{name}/{number}/{key}"] = torch.as_tensor(value)
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    metadata = {"step": str(step), "identity": json.dumps(identity, sort_keys=True)}
+    metadata = {
+        "step": str(step),
+        "seconds": str(seconds),
+        "identity": json.dumps(identity, sort_keys=True),
+    }
     with atomic_file(path) as partial:
-        save_file(plain, partial, metadata)
+        save_tensors(plain, partial, metadata)
 
 
 def load_checkpoint(
     path: Path, model: torch.nn.Module, optimizers: Optimizers, identity: Mapping[str, Any]
-) -> int:
-    """Restore model and optimizers; return the number of steps done.
+) -> tuple[int, float]:
+    """Restore model and optimizers; return the number of steps done and their seconds.
 
     Raises:
         TrainingError: no checkpoint, damaged, or of another run.
@@ -68,7 +73,7 @@ def load_checkpoint(
             f"{path}: damaged checkpoint ({' '.join(str(error).split())[:150]}); "
             "start again without --resume"
         ) from error
-    return int(metadata["step"])
+    return int(metadata["step"]), float(metadata["seconds"])
 
 
 def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

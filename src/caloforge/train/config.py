@@ -15,7 +15,7 @@ class TrainingConfig(BaseModel):
     epochs: PositiveInt = 60
     batch_size: PositiveInt = 128
     seed: NonNegativeInt = 1
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     max_steps: PositiveInt | None = None
     """Stop after this many steps, whatever the epochs say."""

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as pl
+import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from caloforge.artifact import make_folder, save_artifact
+from caloforge.artifact import DESCRIPTION, make_folder, save_artifact
 from caloforge.data import BatchPlan
-from caloforge.errors import TrainingError
+from caloforge.errors import ConfigError, OutputError, TrainingError
 from caloforge.models import DirectModel, GradientModel, ShowerModel
 from caloforge.showers import Provenance, Showers
 from caloforge.train.callbacks import AfterStep, StepProgress, StopFlag
@@ -58,15 +59,18 @@ def fit_model(
     """
     model.calorimeter.require_same(showers.calorimeter, "the training sample")
     folder = Path(output)
-    make_folder(folder)
-    start = time.monotonic()
+    begin = time.monotonic()
     if isinstance(model, GradientModel):
-        steps = _fit_steps(model, showers, config, folder, inputs, recipe, resume, quiet)
+        run = _Run(model, showers, config, folder, inputs or {})
+        _claim(folder, resume)
+        steps, seconds = run.go(resume, quiet)
     elif isinstance(model, DirectModel):
+        _claim(folder, resume=False)
         model.fit(showers)
-        steps = 0
+        steps, seconds = 0, time.monotonic() - begin
     else:
         raise TrainingError(f"model '{model.kind}' is neither a GradientModel nor a DirectModel")
+    energy = showers.incident.energy
     provenance = Provenance(
         step="train",
         geometry=model.calorimeter.hash,
@@ -76,76 +80,121 @@ def fit_model(
         parents=(showers.provenance.to_dict(),),
         source={
             "training_showers": len(showers),
+            "training_energy_mev": [float(energy.min()), float(energy.max())],
             "training_steps": steps,
-            "training_seconds": round(time.monotonic() - start, 1),
+            "training_seconds": round(seconds, 1),
         },
     )
     return save_artifact(folder, model, provenance)
 
 
-def _fit_steps(
-    model: GradientModel,
-    showers: Showers,
-    config: TrainingConfig,
-    folder: Path,
-    inputs: Mapping[str, str] | None,
-    recipe: Mapping[str, Any] | None,
-    resume: bool,
-    quiet: bool,
-) -> int:
-    """Run the gradient steps; return how many were done in all."""
-    plan = BatchPlan(len(showers), config.batch_size, config.seed)
-    total = min(config.epochs * plan.steps_per_epoch, config.max_steps or 10**12)
-    logs = folder / FOLDER
-    make_folder(logs)
-    model.prepare(showers)
-    model.train()
-    module = TrainingModule(model, config.seed)
-    identity = {
-        "kind": model.kind,
-        "geometry": model.calorimeter.hash,
-        "config": model.config.model_dump(mode="json"),
-        "seed": config.seed,
-        "batch_size": config.batch_size,
-        "precision": config.precision,
-        "inputs": dict(inputs or {}),
-    }
-    checkpoint = logs / FILE
+def _claim(folder: Path, resume: bool) -> None:
+    """Make the model folder; refuse to overwrite a model or an unfinished run.
 
-    def save(step: int) -> None:
-        save_checkpoint(checkpoint, model, module.by_name, step, identity)
-
-    begin = load_checkpoint(checkpoint, model, module.by_name, identity) if resume else 0
-    if begin == 0:
-        shutil.rmtree(logs / TENSORBOARD, ignore_errors=True)
-    flag = StopFlag(config.max_minutes)
-    after = AfterStep(
-        MetricsCsv(logs / "metrics.csv", begin),
-        flag,
-        save,
-        plan.steps_per_epoch,
-        config.log_every,
-        config.checkpoint_every,
-    )
-    after.done = begin
-    callbacks: list[pl.Callback] = [after]
-    if not quiet:
-        callbacks.append(StepProgress(begin, total, ()))
-    if begin < total:
-        batches = Batches(showers, model.condition_columns, plan, begin, total)
-        with flag.listening(), _calm_lightning():
-            _trainer(config, logs, callbacks).fit(module, batches)
-    if flag.interrupted:
-        raise TrainingError(
-            f"{folder}: interrupted after step {after.done} of {total}; nothing is lost, "
-            "continue with the same command and --resume"
+    Raises:
+        OutputError: the folder already holds a model, or cannot be made.
+        TrainingError: the folder holds an unfinished run.
+    """
+    make_folder(folder)
+    if resume:
+        return
+    if (folder / DESCRIPTION).exists():
+        raise OutputError(
+            f"{folder}: already holds a model; give a new folder, or train it on with --resume"
         )
-    save(after.done)
-    model.to("cpu")
-    return after.done
+    if (folder / FOLDER / FILE).exists():
+        raise TrainingError(
+            f"{folder}: holds an unfinished run; continue it with --resume, or give a new folder"
+        )
+
+
+class _Run:
+    """The gradient steps of one model: plan, logs, checkpoints.
+
+    Raises:
+        ConfigError: a batch would be larger than the sample.
+    """
+
+    def __init__(
+        self,
+        model: GradientModel,
+        showers: Showers,
+        config: TrainingConfig,
+        folder: Path,
+        inputs: Mapping[str, str],
+    ) -> None:
+        self.model, self.showers, self.config = model, showers, config
+        self.folder, self.logs = folder, folder / FOLDER
+        self.plan = BatchPlan(len(showers), config.batch_size, config.seed)
+        self.total = min(config.epochs * self.plan.steps_per_epoch, config.max_steps or 10**12)
+        model.prepare(showers)
+        model.train()
+        self.module = TrainingModule(model, config.seed)
+        self.seconds = 0.0
+        self.identity = {
+            "kind": model.kind,
+            "geometry": model.calorimeter.hash,
+            "config": model.config.model_dump(mode="json"),
+            "seed": config.seed,
+            "batch_size": config.batch_size,
+            "precision": config.precision,
+            "inputs": dict(inputs),
+        }
+
+    def go(self, resume: bool, quiet: bool) -> tuple[int, float]:
+        """Train to the end of the plan; return the steps and the seconds of the whole run."""
+        config = self.config
+        make_folder(self.logs)
+        first = self._resume() if resume else 0
+        if first == 0:
+            shutil.rmtree(self.logs / TENSORBOARD, ignore_errors=True)
+        self._started = time.monotonic()
+        flag = StopFlag(config.max_minutes)
+        csv = MetricsCsv(self.logs / "metrics.csv", first)
+        every = self.plan.steps_per_epoch, config.log_every, config.checkpoint_every
+        after = AfterStep(csv, flag, self._save, *every)
+        after.done = first
+        callbacks: list[pl.Callback] = [after]
+        if not quiet:
+            callbacks.append(StepProgress(first, self.total, ()))
+        if first < self.total:
+            columns = self.model.condition_columns
+            batches = Batches(self.showers, columns, self.plan, first, self.total)
+            with flag.listening(), _calm_lightning():
+                _trainer(config, self.logs, callbacks).fit(self.module, batches)
+        if flag.interrupted:
+            raise TrainingError(
+                f"{self.folder}: interrupted after step {after.done} of {self.total}; nothing is "
+                "lost, continue with the same command and --resume"
+            )
+        self._save(after.done)
+        self.model.to("cpu")
+        return after.done, self._elapsed()
+
+    def _elapsed(self) -> float:
+        return self.seconds + time.monotonic() - self._started
+
+    def _save(self, step: int) -> None:
+        optimizers = self.module.by_name
+        file = self.logs / FILE
+        save_checkpoint(file, self.model, optimizers, step, self._elapsed(), self.identity)
+
+    def _resume(self) -> int:
+        file = self.logs / FILE
+        step, self.seconds = load_checkpoint(file, self.model, self.module.by_name, self.identity)
+        if step > self.total:
+            raise TrainingError(
+                f"{file}: {step} steps are done, the recipe asks for {self.total}; "
+                "raise training.epochs or training.max_steps"
+            )
+        return step
 
 
 def _trainer(config: TrainingConfig, logs: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    if config.accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError(
+            "training.accelerator=gpu: torch sees no GPU here; use --set training.accelerator=cpu"
+        )
     return pl.Trainer(
         max_epochs=1,  # one pass over the planned steps; epochs are the plan's business
         accelerator=config.accelerator,

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from caloforge.atomic import output_error
+from caloforge.atomic import atomic_file, output_error
 
 
 class MetricsCsv:
@@ -26,16 +26,16 @@ class MetricsCsv:
             self._drop_after(start)
 
     def _drop_after(self, start: int) -> None:
+        """Keep the complete rows up to step ``start``; a kill may have cut the last one short."""
         with self.path.open(newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        kept = [row for row in rows if row["step"] and int(row["step"]) <= start]
-        self._columns = list(rows[0]) if rows else None
-        if self._columns is None:
+            header, *rows = list(csv.reader(stream)) or [[]]
+        if header[:1] != ["step"]:
+            self.path.unlink()
             return
-        with self.path.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, self._columns)
-            writer.writeheader()
-            writer.writerows(kept)
+        self._columns = header
+        kept = [row for row in rows if len(row) == len(header) and 0 < int(row[0]) <= start]
+        with atomic_file(self.path) as partial, partial.open("w", newline="") as stream:
+            csv.writer(stream).writerows([header, *kept])
 
     def write(self, step: int, epoch: int, losses: Mapping[str, float]) -> None:
         """Append one row.
