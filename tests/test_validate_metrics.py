@@ -29,6 +29,7 @@ from caloforge.validate import (
 )
 from caloforge.validate.binning import binning, round_up
 from caloforge.validate.classifier import score_cells, score_network, score_trees
+from caloforge.validate.summary import keep_rows
 
 
 def calorimeter() -> Calorimeter:
@@ -243,3 +244,28 @@ def test_halves_share_the_sample_evenly() -> None:
     assert again is not None
     assert np.array_equal(mask, again)
     assert halves(3) is None
+
+
+@pytest.mark.parametrize("n", [40, 41, 400])
+def test_each_half_keeps_its_share_of_whole_showers(n: int) -> None:
+    mask = halves(n, seed=3)
+    assert mask is not None
+    first, second = summarise(toy(n, 0), group=mask, seed=3, keep=20)
+    assert len(first.kept) == len(second.kept) == 10
+    assert abs(len(first) - len(second)) <= 1
+
+
+def test_a_small_part_leaves_its_share_to_the_other() -> None:
+    group = np.arange(50) < 3
+    kept = keep_rows(50, 20, 0, group)
+    assert kept.sum() == 20
+    assert kept[group].all()
+    assert keep_rows(50, 20, 0, ~group).sum() == 20
+    assert keep_rows(50, 80, 0, group).all()
+
+
+def test_kept_showers_are_independent_of_the_halves() -> None:
+    mask = halves(4000, seed=5)
+    assert mask is not None
+    kept = keep_rows(4000, 2000, 5)
+    assert np.mean(kept == mask) == pytest.approx(0.5, abs=0.05)

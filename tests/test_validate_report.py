@@ -8,6 +8,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,18 @@ import h5py
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-import caloforge.validate as package
+from caloforge.atomic import atomic_folder
 from caloforge.errors import FormatError, GeometryError, OutputError, ShowerError
 from caloforge.geometry import Calorimeter, CartesianGrid, CylindricalGrid, Layer, load_detector
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.store import write_showers
-from caloforge.validate import Report, validate
+from caloforge.validate import Report, api, summarise, validate
+from caloforge.validate.api import _from_geant4
+from caloforge.validate.comparison import plain_label
 from caloforge.validate.report import figures
+from caloforge.validate.report.notes import LABELS, OUTSIDE_LABEL, plain_notes
 from caloforge.validate.report.verdict import LARGE, NEAR, UNKNOWN, headline, verdict
 
 REAL = Path(__file__).resolve().parents[2] / "shared/data/lcd_electrons_fixed_test.h5"
@@ -290,19 +297,143 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         validate(sample, sample, tmp_path / "no" / "out")
 
 
-def test_an_old_report_is_replaced_and_nothing_is_left_behind(
+def test_an_older_report_is_replaced_and_nothing_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(figures, "ORDER", ())
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "stale.txt").write_text("old")
+    (out / "figures").mkdir(parents=True)
+    for name in ("index.html", "figures/stale.png"):
+        (out / name).write_text("old")
     validate(toy(4, 0), toy(4, 1), out, quick=True)
     assert sorted(path.name for path in out.iterdir()) == ["figures", "index.html", "metrics.json"]
+    assert list((out / "figures").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_foreign_files_are_never_touched(tmp_path: Path) -> None:
+    stages: list[str] = []
+    reference = write_showers(tmp_path / "geant4.h5", toy(4, 0))
+    generated = write_showers(tmp_path / "gen.h5", toy(4, 1))
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(OutputError, match=r"other files \(geant4.h5, gen.h5\); give a new folder"):
+        validate(reference, generated, tmp_path, progress=stages.append)
+    (tmp_path / "plots" / "figures").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"holds other files \(figures\); give a new folder"):
+        validate(reference, generated, tmp_path / "plots", progress=stages.append)
+    with pytest.raises(OutputError, match="is a file; give a folder name"):
+        validate(reference, generated, generated, progress=stages.append)
+    assert stages == [], "refused before any work"
+    names = ["geant4.h5", "gen.h5", "index.html", "plots"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_files_that_appear_during_the_work_stay(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(OutputError, match="holds other files"), atomic_folder(out, replaces={"a"}):
+        (out / "b").write_text("new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "b"]
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for text in ("first", "second"):
+        with atomic_folder(tmp_path / "link", replaces={"a"}) as folder:
+            (folder / "a").write_text(text)
+    assert (tmp_path / "real" / "a").read_text() == "second"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_the_old_folder_comes_back_when_the_new_one_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a").write_text("old")
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.suffix == ".partial":
+            raise PermissionError(1, "no")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with (
+        pytest.raises(OutputError, match="cannot write"),
+        atomic_folder(out, replaces={"a"}) as folder,
+    ):
+        (folder / "a").write_text("new")
+    assert (out / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_reference_is_called_what_it_is() -> None:
+    geant4 = {"step": "read", "source": {"generator": "Geant4 11"}, "parents": ()}
+    model = {"step": "train", "source": {}, "parents": [geant4]}
+    surrogate = {"step": "generate", "source": {"generation_ms": 1.0}, "parents": [model]}
+    assert _from_geant4({"step": "convert", "source": {}, "parents": [geant4]})
+    assert not _from_geant4(surrogate)
+    assert not _from_geant4({"step": "convert", "parents": [surrogate]})
+    assert not _from_geant4({"step": "memory", "file": "geant4.h5", "inputs": {"geant4.h5": "0"}})
+
+
+def test_any_name_can_be_drawn_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "ORDER", (figures.etot, figures.events))
+    sample = toy(12, 0)
+    sample.provenance = replace(sample.provenance, inputs={"gen_\udcff.h5": "0"})
+    for number, name in enumerate((r"cost $5_{ and $6", r"a\$b$ $\frac{", "gen_\udcff")):
+        report = validate(sample, sample, tmp_path / str(number), name=name, quick=True)
+        assert report.path is not None
+        page = (report.path / "index.html").read_text(encoding="utf-8")
+        assert name.replace("\udcff", r"\udcff") in page
+        assert r"gen_\udcff.h5" in page
+    drawn = Text(text=plain_label(r"cost $5_{ and $6"))
+    assert drawn._preprocess_math(drawn.get_text()) == (r"cost $5_{ and $6", False)  # type: ignore[attr-defined]
+
+
+def test_notes_are_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "ORDER", ())
+    far = toy(30, 1)
+    far = Showers(far.calorimeter, far.incident, far.offset, far.cell, far.energy * 9)
+    report = validate(toy(30, 0), far, tmp_path / "out", quick=True)
+    notes = report.metrics["notes"]
+    assert sum(key.startswith("separation_out_of_range.") for key in notes) > 1
+    lines = plain_notes(report.metrics)
+    assert ("Memorisation", "no training sample given") in lines
+    labels, texts = zip(*lines, strict=True)
+    assert labels.count(OUTSIDE_LABEL) == 1
+    assert "100 % of the response Etot/Einc, " in texts[labels.index(OUTSIDE_LABEL)]
+    page = (tmp_path / "out" / "index.html").read_text()
+    page = page[: page.index("Where this comes from")]
+    assert OUTSIDE_LABEL in page
+    assert not [key for key in notes if "." in key and key in page]
+
+
+def test_every_note_has_a_label() -> None:
+    pairs = [(toy(2, 0), toy(2, 1)), (empty(5), toy(5, 0)), (toy(5, 0), empty(5))]
+    pairs += [(empty(4), empty(4)), (toy(9, 0, "cylinder"), toy(9, 1, "cylinder", 2e4))]
+    for reference, generated in pairs:
+        metrics = validate(reference, generated, quick=True).metrics
+        keys = set(metrics["notes"]) | set((metrics["floor"] or {"notes": {}})["notes"])
+        assert {k for k in keys if not k.startswith("separation_out_of_range.")} <= set(LABELS)
+
+
+def test_the_floor_of_a_large_sample_has_whole_showers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "summarise", partial(summarise, keep=60))
+    metrics = validate(toy(120, 0), toy(120, 1), training=toy(50, 2), quick=True).metrics
+    floor = metrics["floor"]
+    assert floor["auc"]["low"]["showers"] == 30
+    assert floor["auc"]["low"]["mean"] is not None
+    assert floor["memorisation"]["p_value"] is not None
+    assert floor["diversity"]["ratio"] is not None
+    assert metrics["auc"]["low"]["showers"] == 60
+
+
 def test_public_names_exist_and_are_documented() -> None:
+    package = import_module("caloforge.validate")
     assert package.__all__ == sorted(package.__all__)
     for name in package.__all__:
         assert getattr(package, name).__doc__, name

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from caloforge.errors import OutputError
 
+_FULL_TEXTS = ("No space left", "File too large", "os error 27", "os error 28")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -18,7 +19,7 @@ def output_error(path: Path, error: BaseException) -> OutputError:
     """The OutputError for a failed write to ``path``."""
     number = getattr(error, "errno", None)
     text = str(error)
-    if number in _FULL or "No space left" in text or "File too large" in text:
+    if number in _FULL or any(hint in text for hint in _FULL_TEXTS):
         return OutputError(f"{path}: the disk is full; free some space or write somewhere else")
     return OutputError(f"{path}: cannot write ({text or type(error).__name__}); check the folder")
 
@@ -67,29 +68,68 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def check_result_folder(path: Path, replaces: Collection[str]) -> None:
+    """Raise OutputError unless a folder of results can be put at ``path`` without harm.
+
+    Nothing may be there but an empty folder, or an older result: names of ``replaces`` only, with
+    at least one file among them (a lone folder of such a name may be anybody's).
+    """
+    check_folder(path)
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputError(f"{path}: is a file; give a folder name")
+    try:
+        entries = sorted(path.iterdir())
+        ours = any(entry.name in replaces and entry.is_file() for entry in entries)
+    except OSError as error:
+        raise output_error(path, error) from error
+    foreign = [e.name for e in entries if e.name not in replaces or not (ours or e.is_file())]
+    if foreign:
+        names = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise OutputError(f"{path}: holds other files ({names}); give a new folder")
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    """Rename ``partial`` to ``path``; what was there is removed, or put back if that fails."""
+    old = partial.with_suffix(".old")
+    shutil.rmtree(old, ignore_errors=True)
+    replaced = path.exists()
+    if replaced:
+        path.rename(old)
+    try:
+        partial.rename(path)
+    except BaseException:
+        if replaced:
+            with suppress(OSError):
+                old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder; when the block ends well it replaces ``path``, else it is removed.
+def atomic_folder(path: str | Path, *, replaces: Collection[str]) -> Iterator[Path]:
+    """Yield a temporary folder; when the block ends well it becomes ``path``, else it is removed.
+
+    Args:
+        path: the folder to make.
+        replaces: names that an older result may have left in it; it is replaced only if it holds
+            nothing else (see :func:`check_result_folder`).
 
     Raises:
-        OutputError: the parent folder is missing or not writable, or the disk is full.
+        OutputError: the folder holds other files, its parent is missing or not writable, or the
+            disk is full.
     """
-    path = Path(path)
-    check_folder(path)
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"{path}: is a file; give a folder name")
+    given, path = Path(path), Path(path).resolve()  # of a link, the folder behind it
+    check_result_folder(given, replaces)
     partial = _partial(path)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         yield partial
-        old = partial.with_suffix(".old")
-        shutil.rmtree(old, ignore_errors=True)
-        if path.exists():
-            path.rename(old)
-        partial.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        check_result_folder(given, replaces)  # again: the work may have taken hours
+        _put_in_place(partial, path)
     except OSError as error:
-        raise output_error(path, error) from error
+        raise output_error(given, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

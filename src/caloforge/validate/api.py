@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from caloforge._version import __version__
-from caloforge.atomic import atomic_folder, check_folder
+from caloforge.atomic import atomic_folder, check_result_folder
 from caloforge.errors import ShowerError
 from caloforge.showers import Showers
 from caloforge.store import open_showers
@@ -40,6 +40,7 @@ from caloforge.validate.summary import (
 )
 
 Sample = str | Path | Showers
+CONTENTS = frozenset({"index.html", "metrics.json", "figures"})
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def validate(
     Args:
         reference: full-simulation showers that the model has not seen: a store or a sample.
         generated: the showers to judge, with the same incident spectrum.
-        output: folder of the report, made or replaced; its parent must exist.
+        output: folder of the report: a new or empty one, or that of an older report, which is
+            replaced; its parent must exist.
         training: the training showers, for the memorisation test.
         name: what the report calls the generated sample.
         seed: fixes every random choice.
@@ -104,11 +106,11 @@ def validate(
         GeometryError: the samples belong to different calorimeters.
         ShowerError: a sample holds no showers.
         FormatError: a file is missing, foreign or damaged.
-        OutputError: the report cannot be written.
+        OutputError: the report cannot be written, or its folder holds other files.
     """
     tell: Progress = progress or _silent
     if output is not None:
-        check_folder(Path(output))
+        check_result_folder(Path(output), CONTENTS)
     with (
         _opened(reference, "reference") as (ref, ref_file),
         _opened(generated, "generated") as (
@@ -131,14 +133,17 @@ def validate(
         comparison,
         metrics=metrics,
         name=name or (Path(gen_file).stem if gen_file else "generated"),
-        reference_name=_reference_name(metrics["reference"]),
+        reference_name="Geant4" if _from_geant4(metrics["reference"]) else "Reference",
     )
     return Report(metrics, _write(Path(output), shown))
 
 
-def _reference_name(provenance: dict[str, Any]) -> str:
-    """'Geant4' when the provenance, or that of a parent, says so."""
-    return "Geant4" if "geant4" in json.dumps(provenance).lower() else "Reference"
+def _from_geant4(provenance: Mapping[str, Any]) -> bool:
+    """Whether the showers' source says Geant4, or that of a parent; generated showers are not."""
+    if provenance.get("step") == "generate":
+        return False  # its parents tell of the training showers
+    words = " ".join(map(str, provenance.get("source", {}).values()))
+    return "geant4" in words.lower() or any(map(_from_geant4, provenance.get("parents", ())))
 
 
 def _training(
@@ -205,7 +210,7 @@ def _both(parts: list[Neighbours]) -> Neighbours:
 def _write(output: Path, comparison: Comparison) -> Path:
     from caloforge.validate.report import write_report
 
-    with atomic_folder(output) as folder:
+    with atomic_folder(output, replaces=CONTENTS) as folder:
         text = json.dumps(comparison.metrics, indent=1, allow_nan=False)
         (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
         write_report(folder, comparison)

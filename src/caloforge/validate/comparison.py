@@ -12,6 +12,11 @@ from caloforge.validate.raster import Raster
 from caloforge.validate.summary import Summary
 
 
+def plain_label(text: str) -> str:
+    """``text`` for matplotlib: no formulas between dollars, no bytes that are not text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("$", r"\$")
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Everything that the figures and the page of a report need."""
@@ -31,5 +36,5 @@ class Comparison:
 
     @property
     def labels(self) -> tuple[str, str]:
-        """Names of the two samples in legends."""
-        return self.reference_name, self.name
+        """Names of the two samples in figures, where matplotlib shows them as they are."""
+        return plain_label(self.reference_name), plain_label(self.name)

@@ -106,10 +106,23 @@ def _one(showers: Showers, edges: Floats, keep: NDArray[np.bool_]) -> Summary:
     )
 
 
-def keep_rows(n: int, limit: int, seed: int) -> NDArray[np.bool_]:
-    """A seeded choice of at most ``limit`` of ``n`` rows, as a mask."""
+def keep_rows(
+    n: int, limit: int, seed: int, group: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """A seeded choice of at most ``limit`` of ``n`` rows, as a mask.
+
+    Each part of ``group`` gives half of them, or more where the other part is too small. The
+    choice is independent of :func:`caloforge.validate.floor.halves` with the same seed.
+    """
+    order = np.random.default_rng([seed, 1]).permutation(n)
     mask = np.zeros(n, dtype=np.bool_)
-    mask[np.random.default_rng(seed).permutation(n)[:limit]] = True
+    if group is None:
+        mask[order[:limit]] = True
+        return mask
+    first, second = order[~group[order]], order[group[order]]
+    share = min(len(first), max(limit - limit // 2, limit - len(second)))
+    mask[first[:share]] = True
+    mask[second[: limit - share]] = True
     return mask
 
 
@@ -129,7 +142,7 @@ def summarise(
         edges: edges (MeV) of the cell spectrum; the sample's own by default.
         group: a mask (n,): the sample is then summarised in two parts, False first.
         seed: chooses the whole showers that are kept.
-        keep: how many of them at most.
+        keep: how many of them at most, in both parts together; each part gives half.
         batch: showers in memory at a time.
 
     Returns:
@@ -142,7 +155,7 @@ def summarise(
     if n == 0:
         raise ShowerError("the sample holds no showers; give at least one")
     edges = spectrum_edges(source, batch) if edges is None else edges
-    kept = keep_rows(n, keep, seed)
+    kept = keep_rows(n, keep, seed, group)
     labels = np.zeros(n, dtype=np.int64) if group is None else group.astype(np.int64)
     parts: list[list[Summary]] = [[] for _ in range(1 if group is None else 2)]
     start = 0

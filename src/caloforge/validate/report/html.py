@@ -10,6 +10,7 @@ from typing import Any
 
 from caloforge._version import __version__
 from caloforge.validate.comparison import Comparison
+from caloforge.validate.report.notes import plain_notes
 from caloforge.validate.report.verdict import Row, headline, verdict
 
 
@@ -55,8 +56,8 @@ def write_page(folder: Path, comparison: Comparison, drawn: list[tuple[str, str,
         headline=headline(metrics, rows),
         facts=_facts(metrics),
         groups=_groups(rows),
-        notes=metrics["notes"],
-        floor_notes=(metrics["floor"] or {}).get("notes", {}),
+        notes=plain_notes(metrics),
+        floor_notes=plain_notes(metrics["floor"]) if metrics["floor"] else [],
         settings=metrics["settings"],
         figures=[
             (name, title, caption, _data_uri(folder / "figures" / f"{name}.png"))
@@ -69,5 +70,5 @@ def write_page(folder: Path, comparison: Comparison, drawn: list[tuple[str, str,
         version=__version__,
     )
     path = folder / "index.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names may not be text
     return path

@@ -31,6 +31,14 @@ CLASSIFIERS = {
     "high_trees": "boosted trees, high-level features",
     "low": "network, all cells",
 }
+RESPONSES = {"mean": "response against energy", "resolution": "resolution"}
+PROFILES = {
+    "longitudinal": "longitudinal profile",
+    "radius": "radial profile",
+    "x": "profile in x",
+    "y": "profile in y",
+}
+CELLS = {"mean": "mean of single cells", "sigma": "spread of single cells"}
 
 
 @dataclass(frozen=True)
@@ -147,22 +155,16 @@ def verdict(metrics: dict[str, Any]) -> list[Row]:
         if key in metrics["separation"]:
             base = floor.get("separation", {}).get(key)
             rows.append(_ratio_row("Separation power", label, metrics["separation"][key], base))
-    for key, label in (("mean", "response against energy"), ("resolution", "resolution")):
+    for key, label in RESPONSES.items():
         base = mean_error(floor["response"], key) if floor else None
         rows.append(
             _ratio_row("Mean |relative error|", label, mean_error(metrics["response"], key), base)
         )
-    names = {
-        "longitudinal": "longitudinal profile",
-        "radius": "radial profile",
-        "x": "profile in x",
-        "y": "profile in y",
-    }
-    for key, label in names.items():
+    for key, label in PROFILES.items():
         base = floor["profiles"][key]["mean_rel_error"] if floor else None
         value = metrics["profiles"][key]["mean_rel_error"]
         rows.append(_ratio_row("Mean |relative error|", label, value, base))
-    for key, label in (("mean", "mean of single cells"), ("sigma", "spread of single cells")):
+    for key, label in CELLS.items():
         base = floor["cells"][f"{key}_rel_error"] if floor else None
         value = metrics["cells"][f"{key}_rel_error"]
         rows.append(_ratio_row("Mean |relative error|", label, value, base))
