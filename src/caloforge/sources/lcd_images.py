@@ -11,11 +11,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.atomic import atomic_file
 from caloforge.errors import CaloforgeError, FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
-from caloforge.store.guarded import NewHdf5
+from caloforge.store.guarded import new_hdf5
 from caloforge.store.reader import open_hdf5
 
 IMAGE = "ECAL"
@@ -161,15 +160,10 @@ class LcdWriter:
         self._provenance = provenance
         self._to_mev = to_mev
         self._rows = rows
-        self._context = atomic_file(path)
+        self._context = new_hdf5(path)
 
     def __enter__(self) -> LcdWriter:
-        partial = self._context.__enter__()
-        try:
-            self._new = NewHdf5(self.path, partial)
-        except BaseException as error:
-            self._context.__exit__(type(error), error, error.__traceback__)
-            raise
+        self._new = self._context.__enter__()
         self._file = self._new.file
         self._file.attrs["provenance"] = self._provenance.to_json()
         for key, value in self._provenance.source.items():
@@ -213,14 +207,6 @@ class LcdWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if error is None:
-                self._new.close()
-            else:
-                self._new.abandon()
-        except BaseException as failure:
-            self._context.__exit__(type(failure), failure, failure.__traceback__)
-            raise
         self._context.__exit__(kind, error, trace)
 
 

@@ -8,12 +8,14 @@ the writer asks for the failure, raises it as one clear error and throws the fil
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from caloforge.atomic import output_error
+from caloforge.atomic import atomic_file, output_error
 
 
 class GuardedFile(io.RawIOBase):
@@ -123,3 +125,20 @@ class NewHdf5:
             self.file.close()
         finally:
             self._guard.close()
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[NewHdf5]:
+    """A new HDF5 file that appears at ``path`` when the block ends well, and never half-written.
+
+    Raises:
+        OutputError: the folder is missing, or the disk is full.
+    """
+    with atomic_file(path) as partial:
+        new = NewHdf5(path, partial)
+        try:
+            yield new
+        except BaseException:
+            new.abandon()
+            raise
+        new.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,12 +10,11 @@ import hdf5plugin
 import numpy as np
 
 from caloforge._version import __version__
-from caloforge.atomic import atomic_file
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.store import schema
-from caloforge.store.guarded import NewHdf5
+from caloforge.store.guarded import NewHdf5, new_hdf5
 
 
 class StoreWriter:
@@ -35,19 +33,13 @@ class StoreWriter:
         self._n = 0
         self._hits = 0
         self._new: NewHdf5 | None = None
-        self._context: AbstractContextManager[Path] | None = None
+        self._context = new_hdf5(self.path)
 
     def __len__(self) -> int:
         return self._n
 
     def __enter__(self) -> StoreWriter:
-        self._context = atomic_file(self.path)
-        partial = self._context.__enter__()
-        try:
-            self._new = NewHdf5(self.path, partial)
-        except BaseException as error:
-            self._context.__exit__(type(error), error, error.__traceback__)
-            raise
+        self._new = self._context.__enter__()
         return self
 
     @property
@@ -121,18 +113,12 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._context is not None
-        assert self._new is not None
-        try:
-            if error is None:
+        if error is None:
+            try:
                 self._finish()
-                self._new.close()
-        except BaseException as failure:
-            self._new.abandon()
-            self._context.__exit__(type(failure), failure, failure.__traceback__)
-            raise
-        if error is not None:
-            self._new.abandon()
+            except BaseException as failure:
+                self._context.__exit__(type(failure), failure, failure.__traceback__)
+                raise
         self._context.__exit__(kind, error, trace)
 
 
