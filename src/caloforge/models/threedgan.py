@@ -50,7 +50,7 @@ class ThreeDGANConfig(ModelConfig):
     expected_sum: tuple[float, ...] = (0.0018, -0.023, 0.11, -0.28, 2.21)
     """sum(ECAL) in GeV / E as a polynomial in E, highest power first (electrons)."""
     inference: Literal["float64", "float32"] = "float64"
-    """float64: every engine and batch size gives the same cells; float32: twice as fast."""
+    """float64: every engine and batch size gives the same cells; float32: less memory and time."""
 
 
 class ThreeDGAN(GradientModel):
