@@ -13,7 +13,8 @@ from scipy import stats
 
 from caloforge.api import load_model, train
 from caloforge.errors import CaloforgeError, ConfigError, ModelError, OutputError
-from caloforge.generate import generate_to_store, like, open_engine, particles
+from caloforge.beam import like, particles
+from caloforge.generate import generate_to_store, open_engine
 from caloforge.geometry import Calorimeter
 from caloforge.runtime import normal_noise, shower_batches, uniform_noise
 from caloforge.runtime.engine import condition_of

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from caloforge.artifact import warm_start
+from caloforge.beam import particles
 from caloforge.config import Recipe, load_recipe
 from caloforge.data import load_sample
 from caloforge.errors import ConfigError
 from caloforge.export import export_onnx
-from caloforge.generate import open_engine, particles
+from caloforge.generate import open_engine
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models import build_model
 from caloforge.runtime import Engine, shower_batches

@@ -9,6 +9,7 @@
     |   +-- ShowerError         NaN, negative energy, wrong shape, nothing there
     +-- ModelError              a model artifact is missing, damaged, or cannot do what is asked
     +-- TrainingError           training cannot go on (NaN loss, no usable data)
+    +-- SimulationError         the simulator is missing, cannot start, or stopped
     +-- OutputError             the result cannot be written (missing folder, full disk)
 
     CaloforgeWarning            nothing is wrong with the result, but the reader should know
@@ -57,6 +58,10 @@ class ModelError(CaloforgeError):
 
 class TrainingError(CaloforgeError):
     """Training cannot go on."""
+
+
+class SimulationError(CaloforgeError):
+    """The simulator is missing, cannot start, or stopped."""
 
 
 class OutputError(CaloforgeError):

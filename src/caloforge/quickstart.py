@@ -12,8 +12,9 @@ from typing import Any
 
 from caloforge.api import export, train
 from caloforge.artifact import make_folder
+from caloforge.beam import like
 from caloforge.bench import Timing, bench_generate
-from caloforge.generate import generate_to_store, like, open_engine
+from caloforge.generate import generate_to_store, open_engine
 from caloforge.sources import convert
 from caloforge.validate import validate
 

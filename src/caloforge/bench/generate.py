@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from caloforge.generate import open_engine, particles
+from caloforge.beam import particles
+from caloforge.generate import open_engine
 from caloforge.runtime import Engine
 from caloforge.runtime.engine import condition_of
 from caloforge.runtime.noise import shower_noise

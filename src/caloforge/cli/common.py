@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from datetime import timedelta
+from typing import Any, Protocol
 
 import typer
 
@@ -15,6 +17,23 @@ from caloforge.errors import CaloforgeWarning
 
 QUIET = typer.Option(False, "--quiet", "-q", help="No progress, no summary.")
 JSON = typer.Option(False, "--json", help="Print the result as JSON.")
+
+
+class ShowersDone(Protocol):
+    """How far a run is: see :class:`caloforge.tasks.Progress`."""
+
+    @property
+    def done(self) -> int:
+        """Showers done, those of an earlier run included."""
+
+    @property
+    def total(self) -> int:
+        """Showers in all."""
+
+    @property
+    def resumed(self) -> int:
+        """Showers that an earlier run had made."""
+
 
 Advance = Callable[[int, int], None]
 
@@ -33,6 +52,33 @@ def progress(title: str, quiet: bool) -> Iterator[Advance]:
             bar.update(task, completed=done, total=total)
 
         yield advance
+
+
+@contextmanager
+def shower_progress(title: str, quiet: bool) -> Iterator[Callable[[ShowersDone], None]]:
+    """Like :func:`progress`, with showers per second and the time left, for long runs."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    hidden = quiet or not sys.stderr.isatty()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    begin = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True) as bar:
+        task = bar.add_task(title, total=1, rate="")
+
+        def show(now: ShowersDone) -> None:
+            made = now.done - now.resumed
+            rate = made / max(time.monotonic() - begin, 1e-3)
+            left = (now.total - now.done) / rate if made else 0.0
+            text = f"{rate:.3g}/s, {timedelta(seconds=round(left))} left" if made else "starting"
+            bar.update(task, completed=now.done, total=now.total, rate=text)
+
+        yield show
 
 
 def report(summary: str, result: Mapping[str, Any], quiet: bool, as_json: bool) -> None:

@@ -8,7 +8,18 @@ import sys
 import typer
 
 from caloforge._version import __version__
-from caloforge.cli import bench, convert, export, generate, info, lists, quickstart, train, validate
+from caloforge.cli import (
+    bench,
+    convert,
+    export,
+    generate,
+    info,
+    lists,
+    quickstart,
+    simulate,
+    train,
+    validate,
+)
 from caloforge.errors import CaloforgeError, one_line
 
 app = typer.Typer(
@@ -39,7 +50,18 @@ def _main(
     """
 
 
-for module in (quickstart, convert, info, train, generate, validate, export, bench, lists):
+for module in (
+    quickstart,
+    simulate,
+    convert,
+    info,
+    train,
+    generate,
+    validate,
+    export,
+    bench,
+    lists,
+):
     module.register(app)
 
 

@@ -46,8 +46,9 @@ def generate(
 
       caloforge generate model --like geant4.h5 -o generated.h5
     """
-    from caloforge.generate import generate_to_store, open_engine, particles
-    from caloforge.generate import like as like_file
+    from caloforge.beam import like as like_file
+    from caloforge.beam import particles
+    from caloforge.generate import generate_to_store, open_engine
     from caloforge.showers import file_digest
 
     if (energy is None) == (like is None):

@@ -1,7 +1,6 @@
-"""Generation: incident particles, an engine, and showers streamed to the store."""
+"""Generation: an engine, and showers streamed to the store."""
 
 from caloforge.generate.engines import ENGINES, TorchEngine, open_engine
-from caloforge.generate.particles import like, particles
 from caloforge.generate.to_store import Generation, generate_to_store
 
 __all__ = [
@@ -9,7 +8,5 @@ __all__ = [
     "Generation",
     "TorchEngine",
     "generate_to_store",
-    "like",
     "open_engine",
-    "particles",
 ]

@@ -2,7 +2,9 @@
 
 from caloforge.geometry.calorimeter import Calorimeter, Layer, Material, Stack
 from caloforge.geometry.catalog import detector_names, load_detector
+from caloforge.geometry.join import behind
 from caloforge.geometry.segmentation import CartesianGrid, CylindricalGrid
+from caloforge.geometry.slabs import Slab, depth, readout_width, slabs_of, width
 
 __all__ = [
     "Calorimeter",
@@ -10,7 +12,13 @@ __all__ = [
     "CylindricalGrid",
     "Layer",
     "Material",
+    "Slab",
     "Stack",
+    "behind",
+    "depth",
     "detector_names",
     "load_detector",
+    "readout_width",
+    "slabs_of",
+    "width",
 ]

@@ -38,11 +38,22 @@ class _Frozen(BaseModel):
 
 
 class Material(_Frozen):
-    """One slab: a NIST/Geant4 material name, its thickness (mm), whether its deposits count."""
+    """One slab: a NIST/Geant4 material name, its thickness (mm), whether its deposits count.
+
+    ``birks`` (mm/MeV) is Birks' constant of a scintillator: a deposit dE over a step dx then
+    counts as dE / (1 + birks * dE/dx) (J. B. Birks, Proc. Phys. Soc. A64 (1951) 874).
+    """
 
     material: str
     thickness: PositiveFloat
     active: bool = False
+    birks: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _only_active_saturates(self) -> Material:
+        if self.birks is not None and not self.active:
+            raise ValueError("birks is given for a slab that is not active")
+        return self
 
 
 class Stack(_Frozen):
@@ -76,11 +87,17 @@ class Calorimeter(_Frozen):
 
     ``cell_threshold`` (MeV) is the smallest cell energy that the detector reports: generators
     cut at it, and validation applies it to both samples.
+
+    ``width`` (mm) is the full transverse size of the material; as wide as the widest layer of
+    cells when it is not given. ``inner_radius`` (mm) makes the stacks concentric cylinders around
+    an axis parallel to x (the beam) at z = -inner_radius: the front face is then their inside.
     """
 
     name: str
     description: str = ""
     cell_threshold: NonNegativeFloat = 0.0
+    width: PositiveFloat | None = None
+    inner_radius: PositiveFloat | None = None
     stacks: tuple[Stack, ...] = ()
     layers: tuple[Layer, ...] = Field(min_length=1)
 
@@ -221,6 +238,8 @@ class Calorimeter(_Frozen):
             name=name,
             description=f"central {nx}x{ny} cells of {self.name}",
             cell_threshold=self.cell_threshold,
+            width=self.width,
+            inner_radius=self.inner_radius,
             stacks=self.stacks,
             layers=tuple(layers),
         )
@@ -230,7 +249,7 @@ class Calorimeter(_Frozen):
     @cached_property
     def hash(self) -> str:
         """16 hex digits that change when cells, materials or threshold do (not the name)."""
-        content = self.model_dump(mode="json", exclude={"name", "description"})
+        content = self.model_dump(mode="json", exclude={"name", "description"}, exclude_none=True)
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -256,7 +275,7 @@ class Calorimeter(_Frozen):
 
     def to_yaml(self) -> str:
         """YAML text that :meth:`from_yaml` reads back to an equal calorimeter."""
-        return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+        return str(yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False))
 
     @classmethod
     def from_yaml(cls, text: str, origin: str = "geometry") -> Calorimeter:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 from importlib.resources import files
 from pathlib import Path
 
 from caloforge.errors import GeometryError
 from caloforge.geometry.calorimeter import Calorimeter
+from caloforge.geometry.join import behind
 
 
 def detector_names() -> list[str]:
@@ -24,12 +25,14 @@ def _shipped(name: str) -> Calorimeter:
 
 
 def load_detector(name_or_file: str | Path) -> Calorimeter:
-    """A calorimeter by its shipped name, or from a YAML file.
+    """A calorimeter by its shipped name, from a YAML file, or ``front+back`` of two of them.
 
     Raises:
         GeometryError: neither a shipped name nor a readable YAML file.
     """
     text = str(name_or_file)
+    if "+" in text and not Path(text).exists():
+        return reduce(behind, [load_detector(part.strip()) for part in text.split("+")])
     if text in detector_names():
         return _shipped(text)
     if text.endswith((".yaml", ".yml")) or Path(text).exists():

@@ -17,6 +17,12 @@ LATENT_STREAM = 0
 INCIDENT_STREAM = 1
 """Stream of the incident particles' random energies and angles."""
 
+SIMULATION_STREAM = 2
+"""Stream of the simulators."""
+
+IMPACT_STREAM = 3
+"""Stream of the incident particles' impact points."""
+
 _WORDS = 4  # 64-bit words per Philox counter value
 
 

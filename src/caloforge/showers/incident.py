@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -90,6 +91,13 @@ class Incident:
                 f"incident table: no column '{name}', only {', '.join(self)}; "
                 "use showers that have it"
             ) from None
+
+    def digest(self) -> str:
+        """sha256 of names and values: equal for equal tables."""
+        digest = hashlib.sha256()
+        for name in sorted(self._columns):
+            digest.update(name.encode() + self._columns[name].tobytes())
+        return digest.hexdigest()
 
     def take(self, rows: slice | NDArray[Any]) -> Incident:
         """The chosen rows."""

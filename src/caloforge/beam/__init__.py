@@ -1,0 +1,7 @@
+"""Incident particles: from a few words, or copied from another file."""
+
+from caloforge.beam.impact import aimed, directions
+from caloforge.beam.like import IMPACT, like
+from caloforge.beam.particles import PDG, particles
+
+__all__ = ["IMPACT", "PDG", "aimed", "directions", "like", "particles"]

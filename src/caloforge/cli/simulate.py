@@ -1,0 +1,192 @@
+"""``caloforge simulate``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from caloforge.cli.common import JSON, QUIET, note, report, shower_progress
+from caloforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from caloforge.geometry import Calorimeter
+    from caloforge.showers import Incident
+    from caloforge.tasks import Executor
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("simulate")(simulate)
+
+
+def simulate(
+    detector: str = typer.Argument(
+        ..., help="A name from 'caloforge detectors', a YAML file, or front+back of two."
+    ),
+    output: Path = typer.Option(
+        ..., "--output", "-o", help="Store file (.h5) to write, or a folder of shards."
+    ),
+    particle: str | None = typer.Option(
+        None, "--particle", help="e-, e+, gamma, pi0, pi+, pi-, mu-, mu+ or a PDG code."
+    ),
+    energy: str | None = typer.Option(
+        None, "--energy", help="GeV: a value, lo:hi, log:lo:hi, or a comma list."
+    ),
+    number: int | None = typer.Option(None, "-n", "--number", min=1, help="Number of showers."),
+    theta: str | None = typer.Option(
+        None, "--theta", help="Degrees, as --energy; 90 is normal incidence."
+    ),
+    phi: str | None = typer.Option(None, "--phi", help="Degrees around the normal, as --energy."),
+    spread: str = typer.Option(
+        "0", "--spread", help="Spread the impact evenly over this many mm, or over a 'cell'."
+    ),
+    aim_depth: float = typer.Option(
+        0.0, "--aim-depth", help="Depth (mm) at which the lines pass the spread points."
+    ),
+    vertex: float = typer.Option(
+        0.0, "--vertex", help="Start the particles this many mm before the front face."
+    ),
+    like: Path | None = typer.Option(
+        None, "--like", help="Copy the incident particles of this store file."
+    ),
+    seed: int = typer.Option(0, "--seed", min=0, help="Same seed, same showers."),
+    engine: str = typer.Option("geant4", "--engine", help="geant4 or gflash."),
+    physics: str | None = typer.Option(
+        None, "--physics", help="Geant4: auto (by the particles), em or ftfp_bert."
+    ),
+    em_option: int | None = typer.Option(
+        None, "--em-option", help="Geant4: option of G4EmStandardPhysics, 0 (default) to 4."
+    ),
+    cut: float | None = typer.Option(
+        None, "--cut", help="Geant4: production cut in mm, 0.7 by default."
+    ),
+    window: str | None = typer.Option(
+        None, "--window", help="Keep the central cells only, as in 25x25."
+    ),
+    workers: int = typer.Option(1, "--workers", min=1, help="Processes on this machine."),
+    dask: str | None = typer.Option(
+        None, "--dask", help="Address of a dask scheduler, as in tcp://host:8786."
+    ),
+    quiet: bool = QUIET,
+    as_json: bool = JSON,
+) -> None:
+    """Simulate showers with Geant4, or with the classical fast simulation gflash.
+
+    The showers depend on the seed alone, not on the number of workers. An interrupted run goes on
+    when the same command is given again.
+
+    Examples:
+
+      caloforge simulate lcd-ecal --particle e- --energy 10:100 --spread cell -n 1000 -o e.h5
+
+      caloforge simulate lcd-ecal+lcd-hcal --particle pi- --energy 50 -n 100 --workers 4 -o pi.h5
+
+      caloforge simulate lcd-ecal --engine gflash --like e.h5 -o gflash.h5
+    """
+    from caloforge.geometry import load_detector
+    from caloforge.showers import file_digest
+    from caloforge.simulate import open_simulator, simulate_to_store
+
+    calorimeter = load_detector(detector)
+    asked = {
+        "particle": particle,
+        "energy": energy,
+        "theta": theta,
+        "phi": phi,
+        "spread": None if spread == "0" else spread,
+        "aim_depth": aim_depth or None,
+        "vertex": vertex or None,
+    }
+    if like is not None:
+        incident = _copied(like, number, asked)
+    else:
+        incident = _shot(calorimeter, number or 1, seed, asked)
+    simulator = open_simulator(
+        engine, calorimeter, incident, physics=physics, em_option=em_option, cut=cut
+    )
+    with shower_progress("simulating", quiet) as show:
+        done = simulate_to_store(
+            simulator,
+            incident,
+            output,
+            executor=_executor(workers, dask),
+            seed=seed,
+            window=_window(window),
+            config=asked,
+            inputs={} if like is None else {f"like {like.name}": file_digest(like)},
+            progress=show,
+        )
+    if done.resumed and not quiet:
+        note(f"{done.resumed} showers were there from an interrupted run")
+    empty = f", {done.empty} of them empty" if done.empty else ""
+    summary = (
+        f"{done.path}: {done.showers} showers{empty} in {done.elapsed:.1f} s, "
+        f"{1000 * done.seconds / done.showers:.4g} ms of CPU time per shower with {engine}"
+    )
+    report(summary, asdict(done), quiet, as_json)
+
+
+def _copied(like: Path, number: int | None, asked: dict[str, Any]) -> Incident:
+    from caloforge.beam import IMPACT
+    from caloforge.beam import like as like_file
+
+    given = [name for name, value in asked.items() if value is not None]
+    if given:
+        raise ConfigError(f"--like copies the particles; leave --{given[0].replace('_', '-')} out")
+    return like_file(like, number, IMPACT)
+
+
+def _shot(calorimeter: Calorimeter, number: int, seed: int, asked: dict[str, Any]) -> Incident:
+    from caloforge.beam import aimed, particles
+
+    if asked["energy"] is None or asked["particle"] is None:
+        raise ConfigError("give --particle and --energy (with -n), or --like FILE")
+    words = {name: asked[name] for name in ("energy", "theta", "phi", "particle")}
+    return aimed(
+        particles(number, **words, seed=seed),
+        spread=_spread(asked["spread"] or "0", calorimeter),
+        depth=asked["aim_depth"] or 0.0,
+        vertex=asked["vertex"] or 0.0,
+        seed=seed,
+    )
+
+
+def _spread(text: str, calorimeter: Calorimeter) -> tuple[float, float]:
+    """Full widths in x and y (mm)."""
+    from caloforge.geometry import CartesianGrid
+
+    if text == "cell":
+        grid = calorimeter.layers[0].segmentation
+        if not isinstance(grid, CartesianGrid):
+            raise ConfigError(f"--spread cell: the cells of {calorimeter.name} are not square")
+        return grid.dx, grid.dy
+    try:
+        width = float(text)
+    except ValueError:
+        raise ConfigError(f"--spread {text}: expected a width in mm, or 'cell'") from None
+    return width, width
+
+
+def _window(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        nx, ny = (int(word) for word in text.lower().split("x"))
+        if nx < 1 or ny < 1:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(f"--window {text}: expected cells in x and y, as in 25x25") from None
+    return nx, ny
+
+
+def _executor(workers: int, dask: str | None) -> Executor:
+    from caloforge.tasks import DaskCluster, LocalWorkers
+
+    if dask is None:
+        return LocalWorkers(workers)
+    if workers != 1:
+        raise ConfigError("--workers are processes here, --dask has its own; give one of them")
+    return DaskCluster(dask)

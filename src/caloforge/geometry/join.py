@@ -1,0 +1,34 @@
+"""One calorimeter behind another: an ECAL and the HCAL that catches what leaves it."""
+
+from __future__ import annotations
+
+from caloforge.errors import GeometryError
+from caloforge.geometry.calorimeter import Calorimeter
+
+
+def behind(front: Calorimeter, back: Calorimeter) -> Calorimeter:
+    """The two as one calorimeter, ``back`` starting where the material of ``front`` ends.
+
+    Cells of ``front`` keep their numbers. The smaller of the two thresholds is kept.
+
+    Raises:
+        GeometryError: one of them has no stacks, or is concentric.
+    """
+    for part in (front, back):
+        if not part.stacks:
+            raise GeometryError(f"{part.name}: no stacks of material; nothing can stand behind it")
+        if part.inner_radius is not None:
+            raise GeometryError(f"{part.name}: concentric; only planar calorimeters can be joined")
+    depth = sum(stack.thickness for stack in front.stacks)
+    shifted = tuple(
+        layer.model_copy(update={"z": round(layer.z + depth, 9)}) for layer in back.layers
+    )
+    widths = [part.width for part in (front, back) if part.width is not None]
+    return Calorimeter(
+        name=f"{front.name}+{back.name}",
+        description=f"{back.name} behind {front.name}",
+        cell_threshold=min(front.cell_threshold, back.cell_threshold),
+        width=max(widths) if widths else None,
+        stacks=front.stacks + back.stacks,
+        layers=front.layers + shifted,
+    )

@@ -1,0 +1,152 @@
+"""The one Geant4 run manager that a process can have."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caloforge.errors import ConfigError, SimulationError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Incident, Provenance, Showers
+from caloforge.simulate.base import Advance
+from caloforge.simulate.geant4.barrel import Barrel
+from caloforge.simulate.geant4.gun import event_seeds, make_gun
+from caloforge.simulate.geant4.physics import physics_list
+from caloforge.simulate.geant4.planar import Planar
+from caloforge.simulate.geant4.scoring import Hits, Scorer
+from caloforge.simulate.geant4.tables import Tables
+
+if TYPE_CHECKING:
+    from caloforge.simulate.geant4.simulator import Geant4
+
+_REPORT = 0.2  # s between two reports of progress
+
+
+def load_geant4(tables: Tables) -> Any:
+    """The module ``geant4_pybind``, told where its tables are before it is imported.
+
+    Raises:
+        SimulationError: not installed.
+    """
+    empty = Path(tempfile.gettempdir()) / f"caloforge-no-tables-{os.getuid()}"
+    empty.mkdir(exist_ok=True)
+    os.environ.update(tables.environment(empty))
+    try:
+        import geant4_pybind
+    except ImportError as error:
+        raise SimulationError(
+            "Geant4 is not installed in this Python; run: pip install 'caloforge[geant4]'"
+        ) from error
+    return geant4_pybind
+
+
+class Session:
+    """Geant4 with one detector and one physics list, ready to run events."""
+
+    def __init__(self, config: Geant4, tables: Tables) -> None:
+        self.calorimeter: Calorimeter = config.calorimeter
+        self.config = config
+        self.g4 = load_geant4(tables)
+        self.scorers: list[Scorer] = []
+        self.events: list[Hits] = []
+        self._advance: Advance | None = None
+        self._reported = 0.0
+        self._start(tables)
+
+    def _start(self, tables: Tables) -> None:
+        g4 = self.g4
+        self.manager = g4.G4RunManager()
+        self.manager.SetVerboseLevel(0)
+        self.detector = self._detector()
+        self.manager.SetUserInitialization(self.detector)
+        config = self.config
+        self.physics = physics_list(g4, config.physics, config.em_option, config.cut, tables)
+        self.manager.SetUserInitialization(self.physics)
+        self.gun = make_gun(g4)
+        self.actions = self._actions()
+        self.manager.SetUserInitialization(self.actions)
+        self.manager.Initialize()
+
+    # -------------------------------------------------------- what Geant4 calls
+
+    def _detector(self) -> Any:
+        session, g4 = self, self.g4
+        build = Planar if self.calorimeter.inner_radius is None else Barrel
+        builder = build(g4, self.calorimeter, self.config.bare)
+
+        class Detector(g4.G4VUserDetectorConstruction):  # type: ignore[misc, name-defined]
+            def Construct(self) -> Any:
+                return builder.build()
+
+            def ConstructSDandField(self) -> None:
+                for number, group in enumerate(builder.scored.values()):
+                    scorer = Scorer(g4, session.calorimeter, group, f"cells{number}")
+                    session.scorers.append(scorer)
+                    for volume in group.volumes:
+                        self.SetSensitiveDetector(volume, scorer.detector)
+
+        return Detector()
+
+    def _actions(self) -> Any:
+        session, g4 = self, self.g4
+
+        class End(g4.G4UserEventAction):  # type: ignore[misc, name-defined]
+            def EndOfEventAction(self, event: Any) -> None:
+                session.collect(event)
+
+        class Actions(g4.G4VUserActionInitialization):  # type: ignore[misc, name-defined]
+            def Build(self) -> None:
+                self.end = End()
+                self.SetUserAction(session.gun)
+                self.SetUserAction(self.end)
+
+        return Actions()
+
+    def collect(self, event: Any) -> None:
+        """Keep an event's hits; called by Geant4 once per event."""
+        collections = event.GetHCofThisEvent() if self.scorers else None
+        parts = [scorer.hits(collections) for scorer in self.scorers] if collections else []
+        cells = [part[0] for part in parts] or [np.zeros(0, np.int64)]
+        energy = [part[1] for part in parts] or [np.zeros(0)]
+        self.events.append((np.concatenate(cells), np.concatenate(energy)))
+        now = time.monotonic()
+        if self._advance is not None and now - self._reported > _REPORT:
+            self._reported = now
+            self._advance(len(self.events))
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, incident: Incident, seed: int, first: int, advance: Advance | None) -> Showers:
+        """Simulate the particles, one event each; see :meth:`Simulator.simulate`."""
+        table = self.g4.G4ParticleTable.GetParticleTable()
+        for code in np.unique(incident["pdg"]):
+            if table.FindParticle(int(code)) is None:
+                raise ConfigError(f"--particle {code}: Geant4 knows no such PDG code")
+        self.events, self._advance = [], advance
+        self.gun.aim(incident, event_seeds(seed, first, len(incident)))
+        self.manager.BeamOn(len(incident))
+        if len(self.events) != len(incident):
+            raise SimulationError(
+                f"Geant4 finished {len(self.events)} of {len(incident)} events; see its output"
+            )
+        return self._showers(incident)
+
+    def _showers(self, incident: Incident) -> Showers:
+        counts = [len(cells) for cells, _ in self.events]
+        source = {
+            "generator": self.manager.GetVersionString().split("Name: ")[-1].split()[0],
+            "events": "one seed each",
+        }
+        return Showers.from_hits(
+            self.calorimeter,
+            incident,
+            np.repeat(np.arange(len(incident)), counts),
+            np.concatenate([cells for cells, _ in self.events]),
+            np.concatenate([energy for _, energy in self.events]),
+            Provenance(step="simulate", geometry=self.calorimeter.hash, source=source),
+        )

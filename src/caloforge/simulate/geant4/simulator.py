@@ -1,0 +1,145 @@
+"""``--engine geant4``: full simulation of any planar or concentric calorimeter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import ConfigError, SimulationError
+from caloforge.geometry import Calorimeter, slabs_of
+from caloforge.showers import Incident, Showers
+from caloforge.simulate.aim import check_aim
+from caloforge.simulate.base import Advance, Simulator
+from caloforge.simulate.geant4.tables import Tables, find_tables, how_to_get
+
+if TYPE_CHECKING:
+    from caloforge.simulate.geant4.session import Session
+
+ELECTROMAGNETIC_PARTICLES = (11, -11, 22, 111, 13, -13)
+"""PDG codes that the purely electromagnetic list treats in full: e-, e+, gamma, pi0, mu-, mu+."""
+
+LOWEST, HIGHEST = 1e-3, 1e8
+"""Energies (MeV) that Geant4's standard physics covers: 1 keV to 100 TeV."""
+
+
+@dataclass(frozen=True)
+class Geant4(Simulator):
+    """Geant4 in one calorimeter.
+
+    Args:
+        calorimeter: with stacks of materials.
+        physics: ``em``, or ``ftfp_bert`` for hadrons.
+        em_option: option of G4EmStandardPhysics, 0 to 4.
+        cut: production cut (mm) everywhere.
+        bare: track particles but score nothing, for timing.
+
+    Raises:
+        ConfigError: an unknown physics list or option, or a cut that is not positive.
+        GeometryError: the calorimeter cannot be simulated.
+    """
+
+    name: ClassVar[str] = "geant4"
+    calorimeter: Calorimeter
+    physics: str = "em"
+    em_option: int = 0
+    cut: float = 0.7
+    bare: bool = False
+
+    def __post_init__(self) -> None:
+        slabs_of(self.calorimeter)
+        if self.physics not in ("em", "ftfp_bert"):
+            raise ConfigError(f"--physics {self.physics}: choose auto, em or ftfp_bert")
+        if self.em_option not in range(5):
+            raise ConfigError(f"--em-option {self.em_option}: choose 0, 1, 2, 3 or 4")
+        if not (np.isfinite(self.cut) and self.cut > 0):
+            raise ConfigError(f"--cut {self.cut}: the production cut must be positive (mm)")
+
+    def check(self, incident: Incident) -> None:
+        """See :meth:`Simulator.check`.
+
+        Raises:
+            SimulationError: the tables that this physics list needs are not here.
+        """
+        if "pdg" not in incident:
+            raise ConfigError("--particle is missing; give one, as in --particle e-")
+        codes = {int(code) for code in np.unique(incident["pdg"])}
+        foreign = sorted(codes - set(ELECTROMAGNETIC_PARTICLES))
+        if foreign and self.physics == "em":
+            raise ConfigError(
+                f"--particle {foreign[0]}: hadronic showers need --physics ftfp_bert, "
+                "not the electromagnetic list"
+            )
+        low, high = float(incident.energy.min()), float(incident.energy.max())
+        if low < LOWEST or high > HIGHEST:
+            wrong = low if low < LOWEST else high
+            raise ConfigError(
+                f"--energy {wrong / 1000:g} GeV is beyond Geant4's physics lists; "
+                "use 1e-6 to 1e5 GeV"
+            )
+        check_aim(self.calorimeter, incident)
+        self.tables()
+
+    def tables(self) -> Tables:
+        """The tables that will be used.
+
+        Raises:
+            SimulationError: those that this physics list needs are not here.
+        """
+        tables = find_tables()
+        if self.physics == "ftfp_bert" and not tables.hadronic:
+            raise SimulationError(
+                f"--physics ftfp_bert needs the tables G4PARTICLEXS; {how_to_get(hadronic=True)}"
+            )
+        if self.em_option == 4 and not tables.relaxation:
+            raise SimulationError(
+                "--em-option 4 needs the atomic relaxation tables of a full G4EMLOW; "
+                f"use another option, or {how_to_get()}"
+            )
+        return tables
+
+    def settings(self) -> dict[str, Any]:
+        """See :meth:`Simulator.settings`; names the physics tables that were found."""
+        tables = self.tables()
+        return {
+            "engine": self.name,
+            "physics": self.physics,
+            "em_option": self.em_option,
+            "cut_mm": self.cut,
+            "photoelectric_tables": tables.photoelectric,
+            "tables": tables.identity(),
+        }
+
+    def cost(self, incident: Incident) -> NDArray[np.float64]:
+        """About 6 ms per GeV, and a millisecond for the event."""
+        return np.asarray(1e-3 + 6e-6 * incident.energy)
+
+    def simulate(
+        self, incident: Incident, *, seed: int, first: int = 0, advance: Advance | None = None
+    ) -> Showers:
+        """See :meth:`Simulator.simulate`; the first call decides what this process can simulate.
+
+        Raises:
+            SimulationError: this process already simulates something else.
+        """
+        return _session(self).run(incident, seed, first, advance)
+
+
+_running: list[Session] = []
+"""The session of this process: none or one."""
+
+
+def _session(config: Geant4) -> Session:
+    from caloforge.simulate.geant4.session import Session
+
+    if not _running:
+        _running.append(Session(config, config.tables()))
+    session = _running[0]
+    if session.config != config:
+        raise SimulationError(
+            f"this process already simulates '{session.calorimeter.name}' with other settings, and "
+            "Geant4 can hold one; use caloforge.simulate, which takes a fresh process"
+        )
+    return session

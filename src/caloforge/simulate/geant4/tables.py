@@ -1,0 +1,172 @@
+"""Where Geant4's physics tables are: found, never downloaded, never asked for.
+
+Geant4 reads cross sections from a dozen data sets, each in a folder of its own that an environment
+variable names. Electromagnetic physics opens the first two; hadronic physics a third one too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from caloforge.errors import SimulationError
+
+ELECTROMAGNETIC = {"G4LEDATA": "G4EMLOW", "G4ENSDFSTATEDATA": "G4ENSDFSTATE"}
+"""Variable and folder name of the sets without which nothing runs."""
+
+HADRONIC = {"G4PARTICLEXSDATA": "G4PARTICLEXS"}
+"""What FTFP_BERT needs besides."""
+
+OPTIONAL = {
+    "G4LEVELGAMMADATA": "PhotonEvaporation",
+    "G4NEUTRONHPDATA": "G4NDL",
+    "G4RADIOACTIVEDATA": "RadioactiveDecay",
+    "G4PIIDATA": "G4PII",
+    "G4REALSURFACEDATA": "RealSurface",
+    "G4SAIDXSDATA": "G4SAIDDATA",
+    "G4ABLADATA": "G4ABLA",
+    "G4INCLDATA": "G4INCL",
+    "G4CHANNELINGDATA": "G4CHANNELING",
+}
+"""Sets that may be empty folders; an unset variable would stop Geant4."""
+
+OWN_VARIABLE = "CALOFORGE_GEANT4_DATA"
+_URL = "https://cern.ch/geant4-data/datasets"
+_EM_FILES = "G4EMLOW.8.8 G4ENSDFSTATE.3.0"
+_HADRONIC_FILES = "G4PARTICLEXS.4.2 G4PhotonEvaporation.6.1.2"
+_PROBES = {  # a file in each set that physics cannot do without: an empty folder is not a set
+    "G4LEDATA": "brem_SB",
+    "G4ENSDFSTATEDATA": "ENSDFSTATE.dat",
+    "G4PARTICLEXSDATA": "neutron",
+}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The folder of every data set that was found, by Geant4's environment variable."""
+
+    folders: Mapping[str, Path]
+
+    @property
+    def hadronic(self) -> bool:
+        """Whether hadronic physics can run."""
+        return all(name in self.folders for name in HADRONIC)
+
+    @property
+    def photoelectric(self) -> str:
+        """The sub-folder of G4EMLOW that holds the photoelectric tables of this set.
+
+        Geant4 11 reads ``epics2017``; smaller sets hold the older EPICS2014 in ``livermore``.
+        """
+        new = self.folders["G4LEDATA"] / "epics2017" / "phot"
+        return "epics2017" if new.is_dir() else "livermore"
+
+    @property
+    def relaxation(self) -> bool:
+        """Whether atomic relaxation, which EM option 4 needs, can run."""
+        return (self.folders["G4LEDATA"] / "fluor").is_dir()
+
+    def environment(self, empty: Path) -> dict[str, str]:
+        """Every variable that Geant4 wants; sets that are not here point to the folder ``empty``.
+
+        ``GEANT4_DATA_DIR`` keeps geant4-pybind from asking whether to download gigabytes.
+        """
+        names = (*ELECTROMAGNETIC, *HADRONIC, *OPTIONAL)
+        found = {name: str(self.folders.get(name, empty)) for name in names}
+        return {**found, "GEANT4_DATA_DIR": str(empty)}
+
+    def identity(self) -> dict[str, str]:
+        """Name and fingerprint (of file names and sizes) of every set, for the provenance."""
+        return {
+            name: f"{folder.name} {_fingerprint(folder)}"
+            for name, folder in sorted(self.folders.items())
+        }
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def search_path() -> Iterator[Path]:
+    """Folders that may hold data sets, best first (Geant4's own variables come between)."""
+    named = (os.environ.get(OWN_VARIABLE), os.environ.get("GEANT4_DATA_DIR"))
+    yield from (Path(name) for name in named if name)
+    yield Path.home() / ".geant4_pybind"
+    for variable, inside in (("CONDA_PREFIX", "share/Geant4/data"), ("G4INSTALL", "share/data")):
+        if variable in os.environ:
+            yield Path(os.environ[variable]) / inside
+    for folder in ("/usr/local/share/Geant4/data", "/usr/share/Geant4/data", "/opt/geant4/data"):
+        yield Path(folder)
+    yield Path(__file__).resolve().parents[4].parent / "shared" / "geant4-data"
+
+
+def find_tables() -> Tables:
+    """The tables on this machine: those of ``CALOFORGE_GEANT4_DATA`` first, then Geant4's own
+    variables, then the usual folders.
+
+    Raises:
+        SimulationError: the electromagnetic sets are not there; says how to get them.
+    """
+    folders: dict[str, Path] = {}
+    for variable, name in (ELECTROMAGNETIC | HADRONIC | OPTIONAL).items():
+        found = _find(variable, name)
+        if found is not None:
+            folders[variable] = found
+    missing = [name for name in ELECTROMAGNETIC if name not in folders]
+    if missing:
+        raise SimulationError(f"Geant4's physics tables are not on this machine; {how_to_get()}")
+    return Tables(folders)
+
+
+def how_to_get(hadronic: bool = False) -> str:
+    """The commands that bring the tables."""
+    sets = f"{_EM_FILES} {_HADRONIC_FILES}" if hadronic else _EM_FILES
+    return (
+        f"set {OWN_VARIABLE} to the folder that holds {' and '.join(ELECTROMAGNETIC.values())}, "
+        f"or get them: mkdir -p ~/.geant4_pybind; for t in {sets}; do "
+        f"curl -L {_URL}/$t.tar.gz | tar xz -C ~/.geant4_pybind; done"
+    )
+
+
+def _find(variable: str, name: str) -> Path | None:
+    candidates: list[Path] = []
+    roots = list(search_path())
+    own = os.environ.get(OWN_VARIABLE)
+    if own:
+        candidates += _inside(Path(own), name)
+    if variable in os.environ:
+        candidates.append(Path(os.environ[variable]))
+    for root in roots:
+        candidates += _inside(root, name)
+    return next((path for path in candidates if _holds(variable, path)), None)
+
+
+def _inside(root: Path, name: str) -> list[Path]:
+    """Folders ``name``, ``name8.8``, ``name-8.8`` in ``root``, newest version first."""
+    pattern = re.compile(re.escape(name) + r"[-.]?([\d.]*)$")
+    found = []
+    try:
+        for path in root.iterdir():
+            match = pattern.match(path.name)
+            if match and path.is_dir():
+                version = tuple(int(part) for part in match.group(1).split(".") if part)
+                found.append((version, path))
+    except OSError:
+        return []
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _holds(variable: str, folder: Path) -> bool:
+    try:
+        probe = _PROBES.get(variable)
+        return (folder / probe).exists() if probe else folder.is_dir() and any(folder.iterdir())
+    except OSError:
+        return False

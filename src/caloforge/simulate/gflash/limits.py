@@ -1,0 +1,77 @@
+"""Which particles GFlash shoots."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from caloforge.errors import ConfigError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Incident
+from caloforge.simulate.gflash.axis import column
+
+PHOTON = 22
+PARTICLES = {11: "e-", -11: "e+", PHOTON: "gamma"}
+"""What it knows, by PDG code."""
+
+LOWEST_ENERGY = 1e3
+"""MeV; below, the published fluctuations of ln T and ln alpha grow without bound."""
+
+HIGHEST_ENERGY = 1e6
+"""MeV; the formulae go on as ln E for ever: a factor of ten beyond the showers compared with."""
+
+STEEPEST = 0.2
+"""Smallest cosine of the angle to the normal."""
+
+OFF_CENTRE = 0.02
+"""Largest |y| on a concentric calorimeter, in units of its radius: there it is still flat."""
+
+
+def check(calorimeter: Calorimeter, incident: Incident) -> None:
+    """Refuse particles that the parameterisation does not describe.
+
+    Raises:
+        ConfigError: naming the flag, the particle and what is possible.
+    """
+    _check_particles(incident)
+    _check_energies(incident)
+    _check_angles(calorimeter, incident)
+
+
+def _check_particles(incident: Incident) -> None:
+    if "pdg" not in incident:
+        raise ConfigError("gflash must know the particle; give --particle e-, e+ or gamma")
+    for code in np.unique(incident["pdg"]).tolist():
+        if code not in PARTICLES:
+            raise ConfigError(
+                f"--particle: gflash knows {', '.join(PARTICLES.values())}, not PDG code {code}; "
+                "choose one of them or another --engine"
+            )
+
+
+def _check_energies(incident: Incident) -> None:
+    low, high = LOWEST_ENERGY / 1e3, HIGHEST_ENERGY / 1e3
+    outside = (incident.energy < LOWEST_ENERGY) | (incident.energy > HIGHEST_ENERGY)
+    if outside.any():
+        raise ConfigError(
+            f"--energy: gflash is made for {low:g} to {high:g} GeV, not "
+            f"{incident.energy[outside][0] / 1e3:g} GeV; choose such energies or another --engine"
+        )
+
+
+def _check_angles(calorimeter: Calorimeter, incident: Incident) -> None:
+    theta = column(incident, "theta", np.pi / 2)
+    flat = np.sin(theta) < STEEPEST
+    if flat.any():
+        edge = float(np.degrees(np.arcsin(STEEPEST)))
+        raise ConfigError(
+            f"--theta: {np.degrees(theta[flat][0]):g} degrees is too flat for gflash; choose "
+            f"{np.ceil(edge):.0f} to {180 - np.ceil(edge):.0f}"
+        )
+    if calorimeter.inner_radius is None:
+        return
+    aside = np.abs(column(incident, "y", 0.0)) > OFF_CENTRE * calorimeter.inner_radius
+    if np.any(aside | (np.abs(np.cos(theta)) > 1e-6)):
+        raise ConfigError(
+            f"--theta: in the concentric '{calorimeter.name}' gflash shoots only along the normal; "
+            "choose --theta 90 and y = 0, or another --engine"
+        )
