@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from caloforge.errors import CaloforgeError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
+from caloforge.simulate.geant4 import find_tables
 from caloforge.sources import convert
 from caloforge.store import open_showers
 from helpers import SAMPLES, SHARED, small_calorimeter
@@ -31,6 +34,19 @@ def electrons_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def electrons(electrons_file: Path) -> Showers:
     """The bundled Geant4 training electrons."""
     return open_showers(electrons_file).read()
+
+
+@pytest.fixture(scope="session")
+def geant4() -> None:
+    """Geant4 and its tables; the test is skipped where they are not installed."""
+    if find_spec("geant4_pybind") is None:
+        pytest.skip("geant4-pybind is not installed")
+    try:
+        tables = find_tables()
+    except CaloforgeError:
+        pytest.skip("Geant4's physics tables are not on this machine")
+    if not tables.hadronic:
+        pytest.skip("Geant4's hadronic tables are not on this machine")
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class Slow:
     def __call__(self, shard: Shard, advance: Callable[[int], None]) -> Showers:
         (self.pids / str(os.getpid())).touch()
         if shard.number >= self.stuck_after:
-            ctypes.PyDLL(None).sleep(30)  # as C++ does: no other thread of the process runs
+            ctypes.PyDLL(None).sleep(47)  # as C++ does: no other thread of the process runs
         for done in range(len(shard)):
             time.sleep(self.seconds)
             advance(done + 1)

@@ -19,7 +19,9 @@ from helpers import SAMPLES, lcd_showers, random_showers
 
 COMMANDS = [
     "quickstart",
+    "simulate",
     "convert",
+    "doctor",
     "info",
     "train",
     "generate",

@@ -13,9 +13,9 @@ import pytest
 
 from caloforge.api import load_model, train
 from caloforge.artifact import load_artifact
+from caloforge.beam import particles
 from caloforge.errors import ModelError, OutputError
 from caloforge.export import export_onnx
-from caloforge.beam import particles
 from caloforge.generate import generate_to_store, open_engine
 from caloforge.geometry import Calorimeter
 from caloforge.runtime import OnnxEngine, shower_noise

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from caloforge.api import load_model, train
-from caloforge.errors import CaloforgeError, ConfigError, ModelError, OutputError
 from caloforge.beam import like, particles
+from caloforge.errors import CaloforgeError, ConfigError, ModelError, OutputError
 from caloforge.generate import generate_to_store, open_engine
 from caloforge.geometry import Calorimeter
 from caloforge.runtime import normal_noise, shower_batches, uniform_noise

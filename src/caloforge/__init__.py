@@ -1,5 +1,6 @@
 """Caloforge: from detailed calorimeter simulation to a trusted, deployable surrogate.
 
+    caloforge.simulate("lcd-ecal", "geant4.h5", particle="e-", energy=50, n=100)
     showers = caloforge.open("showers.h5").read()
     caloforge.convert("lcd.h5", "showers.h5")
     caloforge.train("3dgan", "showers.h5", "model")
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from caloforge.errors import CaloforgeError
     from caloforge.geometry import Calorimeter, load_detector
     from caloforge.showers import Incident, Provenance, Showers
+    from caloforge.simulate.api import simulate
     from caloforge.sources import convert
     from caloforge.store import open_showers as open  # noqa: A004
     from caloforge.validate import validate
@@ -39,6 +41,7 @@ _HOME = {
     "load_detector": ("caloforge.geometry", "load_detector"),
     "load_model": ("caloforge.api", "load_model"),
     "open": ("caloforge.store", "open_showers"),
+    "simulate": ("caloforge.simulate.api", "simulate"),
     "train": ("caloforge.api", "train"),
     "validate": ("caloforge.validate", "validate"),
 }
@@ -56,6 +59,7 @@ __all__ = [
     "load_detector",
     "load_model",
     "open",
+    "simulate",
     "train",
     "validate",
 ]

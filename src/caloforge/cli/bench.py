@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(help="Measure performance; prints ratios.", no_args_is_help=True)
     group.command("generate")(generate)
+    group.command("simulate")(simulate)
     app.add_typer(group, name="bench")
 
 
@@ -62,6 +63,49 @@ def generate(
     for row in rows:
         ratio = "" if row.speedup is None else f"{row.speedup:10.1f}"
         typer.echo(f"{row.model:24s} {row.engine:10s} {row.batch_size:6d} {row.ms:10.3f} {ratio}")
+
+
+def simulate(
+    detector: str = typer.Argument("lcd-ecal", help="A detector with materials."),
+    particle: str = typer.Option("e-", "--particle", help="What is shot."),
+    energy: str = typer.Option("50", "--energy", help="GeV."),
+    number: int = typer.Option(20, "-n", "--number", min=1, help="Showers per round."),
+    workers: int = typer.Option(2, "--workers", min=2, help="Compared with one."),
+    json_file: Path | None = typer.Option(
+        None, "--json", help="Write the figures to this file, with the machine's description."
+    ),
+    quiet: bool = QUIET,
+) -> None:
+    """Time Geant4 without and with our scoring, one worker and many, and gflash.
+
+    Example:
+
+      caloforge bench simulate lcd-ecal --energy 50 --workers 2
+    """
+    from caloforge.bench import bench_simulate
+    from caloforge.bench.machine import machine
+    from caloforge.geometry import load_detector
+
+    rows = bench_simulate(
+        load_detector(detector),
+        particle=particle,
+        energy=energy,
+        showers=number,
+        workers=workers,
+        progress=None if quiet else lambda text: typer.echo(f"measuring {text} ...", err=True),
+    )
+    if json_file is not None:
+        asked = {"detector": detector, "particle": particle, "energy_gev": energy}
+        timings = [asdict(row) for row in rows]
+        _write(json_file, {"machine": machine(), **asked, "timings": timings})
+    if quiet:
+        return
+    typer.echo(", ".join(f"{key} {value}" for key, value in machine().items()))
+    typer.echo(f"{'':18s} {'ms/GeV':>9s} {'showers/s':>10s}  ratio")
+    meaning = {"overhead": "of bare Geant4", "workers": "x one worker", "engine": "x Geant4"}
+    for row in rows:
+        numbers = f"{row.ms_per_gev:9.3f} {row.showers_per_second:10.1f}"
+        typer.echo(f"{row.what:18s} {numbers}  {row.ratio:.3g} {meaning[row.kind]}")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from caloforge._version import __version__
 from caloforge.cli import (
     bench,
     convert,
+    doctor,
     export,
     generate,
     info,
@@ -61,6 +62,7 @@ for module in (
     export,
     bench,
     lists,
+    doctor,
 ):
     module.register(app)
 

@@ -14,7 +14,42 @@ from caloforge.errors import ConfigError
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
     from caloforge.showers import Incident
-    from caloforge.tasks import Executor
+    from caloforge.tasks import Executor, Result
+
+
+DETECTOR = typer.Argument(
+    ..., help="A name from 'caloforge detectors', a YAML file, or front+back of two."
+)
+OUTPUT = typer.Option(
+    ..., "--output", "-o", help="Store file (.h5) to write, or a folder of shards."
+)
+PARTICLE = typer.Option(
+    None, "--particle", help="e-, e+, gamma, pi0, pi+, pi-, mu-, mu+ or a PDG code."
+)
+ENERGY = typer.Option(None, "--energy", help="GeV: a value, lo:hi, log:lo:hi, or a comma list.")
+NUMBER = typer.Option(None, "-n", "--number", min=1, help="Number of showers.")
+THETA = typer.Option(None, "--theta", help="Degrees, as --energy; 90 is normal incidence.")
+PHI = typer.Option(None, "--phi", help="Degrees around the normal, as --energy.")
+SPREAD = typer.Option(
+    "0", "--spread", help="Spread the impact evenly over this many mm, or over a 'cell'."
+)
+AIM_DEPTH = typer.Option(
+    0.0, "--aim-depth", help="Depth (mm) at which the lines pass the spread points."
+)
+VERTEX = typer.Option(
+    0.0, "--vertex", help="Start the particles this many mm before the front face."
+)
+LIKE = typer.Option(None, "--like", help="Copy the incident particles of this store file.")
+SEED = typer.Option(0, "--seed", min=0, help="Same seed, same showers.")
+ENGINE = typer.Option("geant4", "--engine", help="geant4 or gflash.")
+PHYSICS = typer.Option(None, "--physics", help="Geant4: auto (by the particles), em or ftfp_bert.")
+EM_OPTION = typer.Option(
+    None, "--em-option", help="Geant4: option of G4EmStandardPhysics, 0 (default) to 4."
+)
+CUT = typer.Option(None, "--cut", help="Geant4: production cut in mm, 0.7 by default.")
+WINDOW = typer.Option(None, "--window", help="Keep the central cells only, as in 25x25.")
+WORKERS = typer.Option(1, "--workers", min=1, help="Processes on this machine.")
+DASK = typer.Option(None, "--dask", help="Address of a dask scheduler, as in tcp://host:8786.")
 
 
 def register(app: typer.Typer) -> None:
@@ -23,53 +58,25 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    detector: str = typer.Argument(
-        ..., help="A name from 'caloforge detectors', a YAML file, or front+back of two."
-    ),
-    output: Path = typer.Option(
-        ..., "--output", "-o", help="Store file (.h5) to write, or a folder of shards."
-    ),
-    particle: str | None = typer.Option(
-        None, "--particle", help="e-, e+, gamma, pi0, pi+, pi-, mu-, mu+ or a PDG code."
-    ),
-    energy: str | None = typer.Option(
-        None, "--energy", help="GeV: a value, lo:hi, log:lo:hi, or a comma list."
-    ),
-    number: int | None = typer.Option(None, "-n", "--number", min=1, help="Number of showers."),
-    theta: str | None = typer.Option(
-        None, "--theta", help="Degrees, as --energy; 90 is normal incidence."
-    ),
-    phi: str | None = typer.Option(None, "--phi", help="Degrees around the normal, as --energy."),
-    spread: str = typer.Option(
-        "0", "--spread", help="Spread the impact evenly over this many mm, or over a 'cell'."
-    ),
-    aim_depth: float = typer.Option(
-        0.0, "--aim-depth", help="Depth (mm) at which the lines pass the spread points."
-    ),
-    vertex: float = typer.Option(
-        0.0, "--vertex", help="Start the particles this many mm before the front face."
-    ),
-    like: Path | None = typer.Option(
-        None, "--like", help="Copy the incident particles of this store file."
-    ),
-    seed: int = typer.Option(0, "--seed", min=0, help="Same seed, same showers."),
-    engine: str = typer.Option("geant4", "--engine", help="geant4 or gflash."),
-    physics: str | None = typer.Option(
-        None, "--physics", help="Geant4: auto (by the particles), em or ftfp_bert."
-    ),
-    em_option: int | None = typer.Option(
-        None, "--em-option", help="Geant4: option of G4EmStandardPhysics, 0 (default) to 4."
-    ),
-    cut: float | None = typer.Option(
-        None, "--cut", help="Geant4: production cut in mm, 0.7 by default."
-    ),
-    window: str | None = typer.Option(
-        None, "--window", help="Keep the central cells only, as in 25x25."
-    ),
-    workers: int = typer.Option(1, "--workers", min=1, help="Processes on this machine."),
-    dask: str | None = typer.Option(
-        None, "--dask", help="Address of a dask scheduler, as in tcp://host:8786."
-    ),
+    detector: str = DETECTOR,
+    output: Path = OUTPUT,
+    particle: str | None = PARTICLE,
+    energy: str | None = ENERGY,
+    number: int | None = NUMBER,
+    theta: str | None = THETA,
+    phi: str | None = PHI,
+    spread: str = SPREAD,
+    aim_depth: float = AIM_DEPTH,
+    vertex: float = VERTEX,
+    like: Path | None = LIKE,
+    seed: int = SEED,
+    engine: str = ENGINE,
+    physics: str | None = PHYSICS,
+    em_option: int | None = EM_OPTION,
+    cut: float | None = CUT,
+    window: str | None = WINDOW,
+    workers: int = WORKERS,
+    dask: str | None = DASK,
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
@@ -121,12 +128,15 @@ def simulate(
         )
     if done.resumed and not quiet:
         note(f"{done.resumed} showers were there from an interrupted run")
+    report(_summary(done, engine), asdict(done), quiet, as_json)
+
+
+def _summary(done: Result, engine: str) -> str:
     empty = f", {done.empty} of them empty" if done.empty else ""
-    summary = (
+    return (
         f"{done.path}: {done.showers} showers{empty} in {done.elapsed:.1f} s, "
         f"{1000 * done.seconds / done.showers:.4g} ms of CPU time per shower with {engine}"
     )
-    report(summary, asdict(done), quiet, as_json)
 
 
 def _copied(like: Path, number: int | None, asked: dict[str, Any]) -> Incident:

@@ -13,8 +13,8 @@ from caloforge.showers import Incident
 GAP = 1.0
 """A particle whose row names no vertex starts this far (mm) in front of the front face."""
 
-ON_AXIS = 10.0
-"""How far (mm) from the axis of a concentric calorimeter's mesh a particle may enter."""
+OFF_CENTRE = 0.02
+"""Largest |y| on a concentric calorimeter, in units of its radius: there it is still flat."""
 
 
 def starts(incident: Incident) -> NDArray[np.float64]:
@@ -31,14 +31,28 @@ def starts(incident: Incident) -> NDArray[np.float64]:
     return np.asarray(point - back[:, None] * direction)
 
 
+def centred(incident: Incident) -> Incident:
+    """The particles moved onto the axis: the mesh of a concentric calorimeter goes with them."""
+    kept = {name: column for name, column in incident.columns.items() if name not in ("x", "y")}
+    return Incident(kept)
+
+
 def check_aim(calorimeter: Calorimeter, incident: Incident) -> None:
-    """Refuse particles whose line misses the cells, or the axis of a concentric calorimeter.
+    """Refuse particles whose line misses the cells, or does not meet a barrel along its normal.
 
     Raises:
         ConfigError: naming the particle.
     """
     start, direction = starts(incident), directions(incident)
     at_front = start - (start[:, 2] / direction[:, 2])[:, None] * direction
+    if calorimeter.inner_radius is not None:
+        aside = np.abs(at_front[:, 1]) > OFF_CENTRE * calorimeter.inner_radius
+        if aside.any() or np.any(direction[:, 2] < 1 - 1e-9):
+            raise ConfigError(
+                f"{calorimeter.name} is concentric, its mesh lies around the particle: shoot along "
+                "the normal (--theta 90, no --spread)"
+            )
+        return
     half = readout_width(calorimeter) / 2
     missed = np.any(np.abs(at_front[:, :2]) > half, axis=1)
     if missed.any():
@@ -48,10 +62,3 @@ def check_aim(calorimeter: Calorimeter, incident: Incident) -> None:
             f"particle {number} crosses z = 0 at x = {x:.1f}, y = {y:.1f} mm and misses the "
             f"cells of {calorimeter.name}, {2 * half:g} mm wide; change --theta or --spread"
         )
-    if calorimeter.inner_radius is not None:
-        off_axis = np.hypot(at_front[:, 0], at_front[:, 1]) > ON_AXIS
-        if off_axis.any() or np.any(direction[:, 2] < 1 - 1e-9):
-            raise ConfigError(
-                f"{calorimeter.name} is concentric, its mesh lies around the particle: shoot along "
-                "the normal through the centre (--theta 90, no --spread)"
-            )

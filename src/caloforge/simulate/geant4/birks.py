@@ -57,8 +57,11 @@ COMPTON = 0.08
 ION = 1.0
 """Kinetic energy (MeV) at which nuclear fragments and recoils heavier than alpha are judged."""
 
-_FRAGMENTS = ((3, 6), (3, 7), (4, 7), (4, 9), (5, 10), (5, 11), (6, 11), (6, 12), (6, 13))
-"""(Z, A) of the nuclei that break out of, or recoil in, a plastic."""
+RECOIL_CHARGE = 2.15
+"""Mean Z^(2/3) of the atoms of a plastic (CH), by which G4EmSaturation shortens such ranges."""
+
+_FRAGMENTS = [(z, a) for z in range(3, 9) for a in range(2 * z - 1, 2 * z + 4)]
+"""(Z, A) of the nuclei heavier than alpha that break out of, or recoil in, a plastic."""
 
 
 class Quenching:
@@ -102,7 +105,7 @@ class Quenching:
                 for name, low, high in species.classes():
                     losses[name] = self._loss(calculator.class_density(species, low, high))
             losses["gamma"] = self._loss(calculator.to_rest("e-", COMPTON))
-            losses["neutron"] = self._loss(calculator.to_rest("proton", RECOIL))
+            losses["neutron"] = self._loss(RECOIL_CHARGE * calculator.to_rest("proton", RECOIL))
             losses["ion"] = self._loss(calculator.ion(ION))
             self._losses = losses
         return self._losses

@@ -13,6 +13,7 @@ import numpy as np
 from caloforge.errors import ConfigError, SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
+from caloforge.simulate.aim import centred
 from caloforge.simulate.base import Advance
 from caloforge.simulate.geant4.barrel import Barrel
 from caloforge.simulate.geant4.gun import event_seeds, make_gun
@@ -33,7 +34,7 @@ def load_geant4(tables: Tables) -> Any:
     Raises:
         SimulationError: not installed.
     """
-    empty = Path(tempfile.gettempdir()) / f"caloforge-no-tables-{os.getuid()}"
+    empty = Path(tempfile.gettempdir()) / f"caloforge-no-tables-{getattr(os, 'getuid', int)()}"
     empty.mkdir(exist_ok=True)
     os.environ.update(tables.environment(empty))
     try:
@@ -128,7 +129,9 @@ class Session:
             if table.FindParticle(int(code)) is None:
                 raise ConfigError(f"--particle {code}: Geant4 knows no such PDG code")
         self.events, self._advance = [], advance
-        self.gun.aim(incident, event_seeds(seed, first, len(incident)))
+        barrel = self.calorimeter.inner_radius is not None
+        beam = centred(incident) if barrel else incident
+        self.gun.aim(beam, event_seeds(seed, first, len(incident)))
         self.manager.BeamOn(len(incident))
         if len(self.events) != len(incident):
             raise SimulationError(

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,15 @@ OWN_VARIABLE = "CALOFORGE_GEANT4_DATA"
 _URL = "https://cern.ch/geant4-data/datasets"
 _EM_FILES = "G4EMLOW.8.8 G4ENSDFSTATE.3.0"
 _HADRONIC_FILES = "G4PARTICLEXS.4.2 G4PhotonEvaporation.6.1.2"
+_INSTALLED = (("CONDA_PREFIX", "share/Geant4/data"), ("G4INSTALL", "share/Geant4/data"))
+_SYSTEM = (
+    Path("/usr/local/share/Geant4/data"),
+    Path("/usr/share/Geant4/data"),
+    Path("/opt/geant4/share/Geant4/data"),
+    Path("/opt/geant4/data"),
+    # beside a checkout of the repository
+    *(above / "shared" / "geant4-data" for above in Path(__file__).resolve().parents[5:6]),
+)
 _PROBES = {  # a file in each set that physics cannot do without: an empty folder is not a set
     "G4LEDATA": "brem_SB",
     "G4ENSDFSTATEDATA": "ENSDFSTATE.dat",
@@ -80,7 +90,11 @@ class Tables:
         return {**found, "GEANT4_DATA_DIR": str(empty)}
 
     def identity(self) -> dict[str, str]:
-        """Name and fingerprint (of file names and sizes) of every set, for the provenance."""
+        """Name and fingerprint (of file names and sizes) of every set, for the provenance.
+
+        Raises:
+            SimulationError: a set cannot be read.
+        """
         return {
             name: f"{folder.name} {_fingerprint(folder)}"
             for name, folder in sorted(self.folders.items())
@@ -89,73 +103,87 @@ class Tables:
 
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+    try:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+    except OSError as error:
+        raise SimulationError(
+            f"{folder}: these physics tables cannot be read ({error.strerror}); "
+            "make them readable: chmod -R a+rX"
+        ) from error
     return digest.hexdigest()[:16]
 
 
 def search_path() -> Iterator[Path]:
-    """Folders that may hold data sets, best first (Geant4's own variables come between)."""
-    named = (os.environ.get(OWN_VARIABLE), os.environ.get("GEANT4_DATA_DIR"))
-    yield from (Path(name) for name in named if name)
-    yield Path.home() / ".geant4_pybind"
-    for variable, inside in (("CONDA_PREFIX", "share/Geant4/data"), ("G4INSTALL", "share/data")):
-        if variable in os.environ:
+    """Folders that may hold data sets, best first (Geant4's own variables come after the first)."""
+    for variable in (OWN_VARIABLE, "GEANT4_DATA_DIR"):
+        if os.environ.get(variable):
+            yield Path(os.environ[variable])
+    with suppress(RuntimeError):  # a user without a home folder, as in some containers
+        yield Path.home() / ".geant4_pybind"
+    for variable, inside in _INSTALLED:
+        if os.environ.get(variable):
             yield Path(os.environ[variable]) / inside
-    for folder in ("/usr/local/share/Geant4/data", "/usr/share/Geant4/data", "/opt/geant4/data"):
-        yield Path(folder)
-    yield Path(__file__).resolve().parents[4].parent / "shared" / "geant4-data"
+    yield from _SYSTEM
+
+
+def find_folders() -> dict[str, Path]:
+    """Where every data set is, by Geant4's variable; sets that are not here are left out.
+
+    Those of ``CALOFORGE_GEANT4_DATA`` come first, then Geant4's own variables, then the usual
+    folders. Within a folder the newest version wins.
+    """
+    folders: dict[str, Path] = {}
+    for variable, name in (ELECTROMAGNETIC | HADRONIC | OPTIONAL).items():
+        found = next((path for path in _candidates(variable, name) if _holds(variable, path)), None)
+        if found is not None:
+            folders[variable] = found.absolute()
+    return folders
 
 
 def find_tables() -> Tables:
-    """The tables on this machine: those of ``CALOFORGE_GEANT4_DATA`` first, then Geant4's own
-    variables, then the usual folders.
+    """The tables on this machine, as :func:`find_folders` finds them.
 
     Raises:
         SimulationError: the electromagnetic sets are not there; says how to get them.
     """
-    folders: dict[str, Path] = {}
-    for variable, name in (ELECTROMAGNETIC | HADRONIC | OPTIONAL).items():
-        found = _find(variable, name)
-        if found is not None:
-            folders[variable] = found
-    missing = [name for name in ELECTROMAGNETIC if name not in folders]
-    if missing:
+    folders = find_folders()
+    if not ELECTROMAGNETIC.keys() <= folders.keys():
         raise SimulationError(f"Geant4's physics tables are not on this machine; {how_to_get()}")
     return Tables(folders)
 
 
 def how_to_get(hadronic: bool = False) -> str:
     """The commands that bring the tables."""
+    names = [*ELECTROMAGNETIC.values(), *(HADRONIC.values() if hadronic else ())]
     sets = f"{_EM_FILES} {_HADRONIC_FILES}" if hadronic else _EM_FILES
     return (
-        f"set {OWN_VARIABLE} to the folder that holds {' and '.join(ELECTROMAGNETIC.values())}, "
+        f"set {OWN_VARIABLE} to the folder that holds {', '.join(names[:-1])} and {names[-1]}, "
         f"or get them: mkdir -p ~/.geant4_pybind; for t in {sets}; do "
         f"curl -L {_URL}/$t.tar.gz | tar xz -C ~/.geant4_pybind; done"
     )
 
 
-def _find(variable: str, name: str) -> Path | None:
-    candidates: list[Path] = []
-    roots = list(search_path())
-    own = os.environ.get(OWN_VARIABLE)
-    if own:
-        candidates += _inside(Path(own), name)
-    if variable in os.environ:
-        candidates.append(Path(os.environ[variable]))
-    for root in roots:
-        candidates += _inside(root, name)
-    return next((path for path in candidates if _holds(variable, path)), None)
+def _candidates(variable: str, name: str) -> Iterator[Path]:
+    """Folders that may be the data set, best first."""
+    if os.environ.get(OWN_VARIABLE):
+        yield from _inside(Path(os.environ[OWN_VARIABLE]), name)
+    if os.environ.get(variable):
+        yield Path(os.environ[variable])
+    for root in search_path():
+        yield from _inside(root, name)
 
 
 def _inside(root: Path, name: str) -> list[Path]:
-    """Folders ``name``, ``name8.8``, ``name-8.8`` in ``root``, newest version first."""
-    pattern = re.compile(re.escape(name) + r"[-.]?([\d.]*)$")
+    """Folders ``G4EMLOW``, ``G4EMLOW8.8``, ``G4EMLOW-8.8`` or, as conda names it, ``EMLOW8.8`` in
+    ``root``, newest version first.
+    """
+    pattern = re.compile(rf"(?:G4)?{re.escape(name.removeprefix('G4'))}[-.]?([\d.]*)")
     found = []
     try:
         for path in root.iterdir():
-            match = pattern.match(path.name)
+            match = pattern.fullmatch(path.name)
             if match and path.is_dir():
                 version = tuple(int(part) for part in match.group(1).split(".") if part)
                 found.append((version, path))

@@ -7,6 +7,7 @@ import numpy as np
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident
+from caloforge.simulate.aim import check_aim
 from caloforge.simulate.gflash.axis import column
 
 PHOTON = 22
@@ -22,9 +23,6 @@ HIGHEST_ENERGY = 1e6
 STEEPEST = 0.2
 """Smallest cosine of the angle to the normal."""
 
-OFF_CENTRE = 0.02
-"""Largest |y| on a concentric calorimeter, in units of its radius: there it is still flat."""
-
 
 def check(calorimeter: Calorimeter, incident: Incident) -> None:
     """Refuse particles that the parameterisation does not describe.
@@ -34,7 +32,8 @@ def check(calorimeter: Calorimeter, incident: Incident) -> None:
     """
     _check_particles(incident)
     _check_energies(incident)
-    _check_angles(calorimeter, incident)
+    _check_angles(incident)
+    check_aim(calorimeter, incident)
 
 
 def _check_particles(incident: Incident) -> None:
@@ -58,7 +57,7 @@ def _check_energies(incident: Incident) -> None:
         )
 
 
-def _check_angles(calorimeter: Calorimeter, incident: Incident) -> None:
+def _check_angles(incident: Incident) -> None:
     theta = column(incident, "theta", np.pi / 2)
     flat = np.sin(theta) < STEEPEST
     if flat.any():
@@ -66,12 +65,4 @@ def _check_angles(calorimeter: Calorimeter, incident: Incident) -> None:
         raise ConfigError(
             f"--theta: {np.degrees(theta[flat][0]):g} degrees is too flat for gflash; choose "
             f"{np.ceil(edge):.0f} to {180 - np.ceil(edge):.0f}"
-        )
-    if calorimeter.inner_radius is None:
-        return
-    aside = np.abs(column(incident, "y", 0.0)) > OFF_CENTRE * calorimeter.inner_radius
-    if np.any(aside | (np.abs(np.cos(theta)) > 1e-6)):
-        raise ConfigError(
-            f"--theta: in the concentric '{calorimeter.name}' gflash shoots only along the normal; "
-            "choose --theta 90 and y = 0, or another --engine"
         )
