@@ -45,7 +45,7 @@ class SimulateOffAxis(Simulate):
     def __call__(self, shard: Shard, advance: Callable[[int], None]) -> Showers:
         from caloforge.simulate.geant4 import session
 
-        session.centred = lambda incident: incident
+        setattr(session, "centred", lambda incident: incident)  # noqa: B010
         return super().__call__(shard, advance)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import time
@@ -38,7 +39,10 @@ class Plain:
 
 @dataclass(frozen=True)
 class Slow:
-    """Takes a while for each shower, and leaves the number of its process in a folder."""
+    """Takes a while for each shower, and leaves the number of its process in a folder.
+
+    The first ``stuck_after`` shards that begin, in whatever process, go through; others do not.
+    """
 
     pids: Path
     seconds: float = 0.0
@@ -46,12 +50,21 @@ class Slow:
 
     def __call__(self, shard: Shard, advance: Callable[[int], None]) -> Showers:
         (self.pids / str(os.getpid())).touch()
-        if shard.number >= self.stuck_after:
-            ctypes.PyDLL(None).sleep(47)  # as C++ does: no other thread of the process runs
+        if self._turn() >= self.stuck_after:
+            ctypes.PyDLL(None).sleep(100)  # as C++ does: no other thread of the process runs
         for done in range(len(shard)):
             time.sleep(self.seconds)
             advance(done + 1)
         return make(shard)
+
+    def _turn(self) -> int:
+        for turn in itertools.count():
+            try:
+                (self.pids / f"turn-{turn}").open("x").close()
+            except FileExistsError:
+                continue
+            return turn
+        raise AssertionError
 
 
 @dataclass(frozen=True)

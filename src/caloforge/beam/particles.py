@@ -48,7 +48,8 @@ def particles(
         raise ConfigError(f"-n {n}: generate at least one shower")
     uniform = uniform_noise(seed, first, first + n, 3, INCIDENT_STREAM)
     gev = values(_text(energy), uniform[:, 0], "--energy")
-    if np.any(gev <= 0):
+    ends = values(_text(energy), np.array([0.0, 1.0]), "--energy")
+    if np.any(gev <= 0) or np.any(ends <= 0):
         raise ConfigError(f"--energy {energy}: energies must be positive (GeV)")
     columns: dict[str, NDArray[np.float64]] = {"energy": gev * MEV_PER_GEV}
     if theta is not None:

@@ -99,6 +99,7 @@ class _Submission:
                 shard,
                 __version__,
                 key=(f"caloforge-{self._run}", shard.number),
+                priority=-shard.number,
                 pure=False,
             )
             self._running[future] = shard

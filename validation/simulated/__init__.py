@@ -1,0 +1,1 @@
+"""The sections of simulation_figures.py and what they are computed with."""
