@@ -12,6 +12,7 @@ from caloforge.cli.entry import run
 from helpers import ROOT, SAMPLES
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
+NEEDS_GEANT4 = "<!-- needs Geant4 and its tables -->"
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
 
 
@@ -25,8 +26,12 @@ def shorten(words: list[str]) -> list[str]:
         return [*words, "--quick"]
     if words[0] == "quickstart":
         return ["quickstart", "--help"]
+    if words[:2] == ["bench", "simulate"]:
+        return [*words, "-n", "1", "--energy", "1"]
     if words[0] == "bench":
         return [*words, "--seconds", "0.1"]
+    if words[0] == "simulate" and "gflash" not in words:
+        return [*words, "-n", "4", "--energy", "2:5"]
     if words[0] == "generate" and "-n" in words:
         place = words.index("-n") + 1
         return [*words[:place], str(min(60, int(words[place]))), *words[place + 1 :]]
@@ -38,7 +43,11 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[p.name for p in PAGES])
-def test_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if NEEDS_GEANT4 in page.read_text(encoding="utf-8"):
+        request.getfixturevalue("geant4")
     monkeypatch.chdir(tmp_path)
     for name, target in (("electrons_train", "lcd_electrons"), ("electrons_test", "lcd_test")):
         (tmp_path / f"{target}.h5").symlink_to(SAMPLES / f"{name}.h5")

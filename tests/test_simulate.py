@@ -71,6 +71,9 @@ def test_like_takes_the_particles_of_a_file(
     assert read(first).incident.digest() == read(second).incident.digest()
     assert not np.array_equal(read(first).total_energy, read(second).total_energy)
     assert list(read(second).provenance.inputs) == ["like a.h5"]
+    assert run(["info", str(second)]) == 0
+    made_by = "simulate; engine gflash; generator Caloforge gflash; tuning lcd-ecal, fitted"
+    assert made_by in capsys.readouterr().out
 
 
 def test_a_window_is_the_centre_of_the_whole(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def processes(folder: Path) -> list[int]:
 
 def all_gone(folder: Path) -> bool:
     found = processes(folder)
-    return bool(found) and wait_for(lambda: all(gone(pid) for pid in found), 5)
+    return bool(found) and wait_for(lambda: all(gone(pid) for pid in found), 10)
 
 
 # ---------------------------------------------------------------------------- the plan
@@ -246,7 +246,7 @@ def test_what_the_job_raises_travels(
     assert "\n" not in str(caught.value)
     if kind is SimulationError:
         assert "Traceback" in "".join(caught.value.__notes__)
-    assert time.monotonic() - begin < 10  # the other worker was not waited for
+    assert time.monotonic() - begin < 30  # the other worker was not waited for
     assert list(tmp_path.iterdir()) == []  # nothing was finished: nothing is left to resume
 
 
@@ -343,7 +343,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on(
     script.write_text(SCRIPT)
     parent = subprocess.Popen([sys.executable, script, tmp_path, TESTS, "stuck"])
     parts = tmp_path / "out.h5.parts"
-    assert wait_for(lambda: len(list(parts.glob("shard-*.h5"))) == 3, 20)
+    assert wait_for(lambda: len(list(parts.glob("shard-*.h5"))) == 3, 40)
     time.sleep(0.2)
     parent.kill()
     parent.wait()
@@ -571,7 +571,7 @@ def test_dask_scheduler_that_is_not_there(
     begin = time.monotonic()
     with pytest.raises(SimulationError, match=f"--dask {address}: cannot reach"):
         run(Plain(), tmp_path / "out.h5", DaskCluster(address))
-    assert time.monotonic() - begin < 4
+    assert time.monotonic() - begin < 8
     assert list(tmp_path.iterdir()) == []
 
 

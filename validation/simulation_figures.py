@@ -11,15 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from caloforge import __version__
 from simulated.calogan import calogan
 from simulated.electrons import electrons
+from simulated.figures import draw_figures
 from simulated.par04 import par04
 from simulated.photons import photons
+from simulated.pions import pions
 from simulated.tables import MissingSampleError, Samples, Table
+from simulated.two_samples import two_samples
 
 Make = Callable[[Samples], list[Table]]
 SECTIONS: dict[str, tuple[str, Make]] = {
@@ -27,6 +31,7 @@ SECTIONS: dict[str, tuple[str, Make]] = {
     "calogan": ("CaloGAN's calorimeter", calogan),
     "par04": ("Par04 barrel", par04),
     "photons": ("Photons and pi0 in lcd-ecal", photons),
+    "pions": ("Pions in the HCAL, alone and behind the ECAL", pions),
 }
 
 
@@ -50,12 +55,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="folder of simulated store files")
     parser.add_argument("--json", type=Path, help="write the numbers here")
+    parser.add_argument("--figures", type=Path, help="draw the figures into this folder")
+    parser.add_argument("--reference", type=Path, help="electrons to test lcd-like.h5 against")
     arguments = parser.parse_args()
     folder = Samples(arguments.folder)
-    sections = run(folder, SECTIONS)
+    chosen = dict(SECTIONS)
+    if arguments.reference:
+        made = partial(two_samples, reference=arguments.reference)
+        chosen["two samples"] = ("Electrons against another simulation", made)
+    sections = run(folder, chosen)
     if arguments.json:
         content = {"schema": 1, "caloforge": __version__, "sections": sections}
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if arguments.figures:
+        draw_figures(folder, arguments.figures)
 
 
 if __name__ == "__main__":

@@ -30,10 +30,10 @@ def calogan(folder: Samples) -> list[Table]:
         values: list[Entry] = [row[quantity] for row in rows.values()]
         table.add(quantity, *values, ANCHORS.get(quantity, "-"))
     table.note = (
-        "E: deposits in lead and argon inside 480 x 480 x 480 mm. s_d = sum(i E_i) / E over the layers "
-        "i = 0, 1, 2; sigma_sd its spread inside a shower. Widths and E2 / E: mean over showers with "
-        "energy in the layer; x has 3, 12, 12 cells of 160, 40, 40 mm. The layers hold 5.8, 22.3 and "
-        "2.7 radiation lengths."
+        "E: deposits in lead and argon inside 480 x 480 x 480 mm. s_d = sum(i E_i) / E over the "
+        "layers i = 0, 1, 2; sigma_sd its spread inside a shower. Widths and E2 / E: mean over "
+        "showers with energy in the layer; x has 3, 12, 12 cells of 160, 40, 40 mm. The layers "
+        "hold 5.8, 22.3 and 2.7 radiation lengths."
     )
     return [table, *(_photons_deeper(found["gamma"], found["e+"]) if len(found) == 2 else ())]
 

@@ -19,7 +19,7 @@ from simulated.estimators import (
     robust_resolution,
     straight,
 )
-from simulated.shapes import layer_depths, mean_depth, shower_maximum
+from simulated.shapes import layer_depths, mean_depth, shower_maximum, weighted_energy
 from simulated.tables import Samples, Table, gev
 
 ENERGIES = (10, 20, 50, 100, 200, 500)
@@ -66,10 +66,9 @@ def _response(found: list[Showers]) -> Table:
 
 
 def tungsten_weighted(showers: Showers) -> Floats:
-    """Visible energy with every layer times its tungsten, over that of the first layer."""
-    weights = np.diff(layer_depths(showers.calorimeter), prepend=0.0)
-    weights[0] = weights[1]
-    return np.asarray(showers.layer_energy @ np.round(weights / weights[0], 1))
+    """Visible over incident energy, the layers behind more tungsten counted for more."""
+    depths = layer_depths(showers.calorimeter)
+    return np.asarray(weighted_energy(showers, depths) / showers.incident.energy)
 
 
 def resolutions(found: list[Showers], robust: bool = True) -> list[Value]:
@@ -84,7 +83,9 @@ def fit_resolution(found: list[Showers], points: list[Value], linear: bool = Tru
     return fit(linear_sum if linear else quadrature, energy, points, (15.0, 1.0))
 
 
-def resolution_tables(title: str, found: list[Showers], kinds: dict[str, list[Value]]) -> list[Table]:
+def resolution_tables(
+    title: str, found: list[Showers], kinds: dict[str, list[Value]]
+) -> list[Table]:
     """Resolution per energy and its fits, for several ways to measure it."""
     table = Table(title, ("E, GeV", *(f"{kind}, %" for kind in kinds)))
     for number, showers in enumerate(found):
@@ -95,14 +96,10 @@ def resolution_tables(title: str, found: list[Showers], kinds: dict[str, list[Va
         for kind, points in kinds.items():
             for linear, form in ((True, "a / sqrt(E) + c"), (False, "quadrature")):
                 one = fit_resolution(found, points, linear)
-                fits.add(kind, form, one.first, abs_value(one.second), f"{one.chi2:.1f} / {one.ndf}")
+                constant = Value(abs(one.second.value), one.second.error)
+                fits.add(kind, form, one.first, constant, f"{one.chi2:.1f} / {one.ndf}")
     fits.note = "a / sqrt(E) + c is the linear sum; quadrature is sqrt(a^2 / E + c^2). E in GeV."
     return [table, fits]
-
-
-def abs_value(value: Value) -> Value:
-    """The sign of the constant term in quadrature means nothing."""
-    return Value(abs(value.value), value.error)
 
 
 def _resolution(found: list[Showers]) -> list[Table]:
@@ -124,7 +121,7 @@ def _resolution(found: list[Showers]) -> list[Table]:
 def maxima(found: list[Showers]) -> list[Value]:
     """Depth of the shower maximum of every sample, X0."""
     depths = layer_depths(found[0].calorimeter)
-    return [shower_maximum(depths, showers.layer_energy) for showers in found]
+    return [shower_maximum(depths.middle, showers.layer_energy) for showers in found]
 
 
 def _maximum(found: list[Showers]) -> list[Table]:
@@ -136,8 +133,8 @@ def _maximum(found: list[Showers]) -> list[Table]:
         expected = np.log(gev(showers) * 1e3 / CRITICAL_ENERGY_W) - 0.5
         table.add(gev(showers), point, round(float(expected), 2), centre)
     table.note = (
-        "Depth in tungsten and silicon (X0 = 3.504 and 93.7 mm). Maximum of the mean profile: a fit "
-        "of t^(a-1) exp(-b t) to the layers above half of the highest; errors by bootstrap."
+        "Depth in tungsten and silicon (X0 = 3.504 and 93.7 mm). Maximum of the mean profile: a "
+        "fit of t^(a-1) exp(-b t) to the layers above half of the highest; errors by bootstrap."
     )
     slopes = Table("Slope per unit of ln E", ("of", "slope, X0", "expected, X0", "chi2 / ndf"))
     if len(found) > 2:

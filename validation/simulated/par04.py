@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from caloforge.geometry import CylindricalGrid
@@ -37,7 +39,7 @@ def par04(folder: Samples) -> list[Table]:
         showers = folder.read(name)
         depths = layer_depths(showers.calorimeter)
         gev = showers.incident.energy / 1e3
-        for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+        for low, high in pairwise(EDGES):
             part = showers[(gev >= low) & (gev < high)]
             if len(part) < 5:
                 continue
@@ -54,9 +56,9 @@ def par04(folder: Samples) -> list[Table]:
                 mean(layers[:, -1] / layers.sum(axis=1)) * 100,
             )
     table.note = (
-        "Energies uniform in their logarithm. One layer is 2.8 mm W and 0.6 mm Si, 0.81 X0. The fine "
-        "mesh has rings half as wide: its mean radius is smaller, as the middle of a ring stands for "
-        "every deposit in it."
+        "Energies uniform in their logarithm. One layer is 2.8 mm W and 0.6 mm Si, 0.81 X0. The "
+        "fine mesh has rings half as wide: its mean radius is smaller, as the middle of a ring "
+        "stands for every deposit in it."
     )
     return [table]
 

@@ -15,6 +15,7 @@ from simulated.electrons import samples as electrons
 from simulated.estimators import Floats, Value, fit, mean, median, ratio_of_sums, share, straight
 from simulated.shapes import (
     PI0_MASS,
+    Depths,
     around,
     axis_moment,
     decays,
@@ -99,11 +100,11 @@ def _moments(folder: Samples, pairs: list[tuple[str, str]]) -> Table:
         pull = round(excess.pull(expected), 2)
         table.add(first, *moments, split, excess, round(expected, 2), pull, mass)
     table.note = (
-        f"Vertex {VERTEX:g} mm before the front face. Energy-weighted mean of the squared distance from "
-        "the line of flight, over all cells. Expected: (L m / E)^2, L^2 averaged over the deposits. The "
-        "photons' own second moment is moved to the pi0's photon energies with the slope in ln E of "
-        "electrons. -spread: impact points spread over a cell, which removes the effect of the cells' "
-        "size; without it the photons hit the middle of a cell."
+        f"Vertex {VERTEX:g} mm before the front face. Energy-weighted mean of the squared distance "
+        "from the line of flight, over all cells. Expected: (L m / E)^2, L^2 averaged over the "
+        "deposits. The photons' own second moment is moved to the pi0's photon energies with the "
+        "slope in ln E of electrons. -spread: impact points spread over a cell, which removes the "
+        "effect of the cells' size; without it the photons hit the middle of a cell."
     )
     return table
 
@@ -146,10 +147,10 @@ def _peaks(folder: Samples, pairs: list[tuple[str, str]]) -> Table:
                 median(mass),
             )
     table.note = (
-        f"Local maxima of the energy summed over the layers, their 3 x 3 cells with {SMALLEST:.0%} of "
-        "it. Expected: decays with x uniform whose photons hit cells that far apart, the weaker one "
-        "strong enough. Mass: from both peaks' share of the energy and distance, less the halo of the "
-        "other photon."
+        f"Local maxima of the energy summed over the layers, their 3 x 3 cells with {SMALLEST:.0%} "
+        "of it. Expected: decays with x uniform whose photons hit cells that far apart, the "
+        "weaker one strong enough. Mass: from both peaks' share of the energy and distance, less "
+        "the halo of the other photon."
     )
     return table
 
@@ -192,12 +193,13 @@ def _depth(folder: Samples, names: list[str]) -> Table:
         energy = gev(showers)
         table.add(name, centre, centre - at(energy, centres), peak, peak - at(energy, peaks))
     table.note = (
-        "Electrons: straight line in ln E between the neighbouring energies. A photon converts after "
-        "9/7 X0 on average, and two particles of lower energy go on: +1.0 X0 at the maximum (PDG), "
-        "+0.8 X0 in the mean depth. A pi0 is two photons of lower energy, 0.5 X0 less deep than one."
+        "Electrons: straight line in ln E between the neighbouring energies. A photon converts "
+        "after 9/7 X0 on average, and two particles of lower energy go on: +1.0 X0 at the maximum "
+        "(PDG), +0.8 X0 in the mean depth. A pi0 is two photons of lower energy, 0.5 X0 less deep "
+        "than one."
     )
     return table
 
 
-def _peak(depths: Floats, showers: Showers) -> Value:
-    return shower_maximum(depths, showers.layer_energy)
+def _peak(depths: Depths, showers: Showers) -> Value:
+    return shower_maximum(depths.middle, showers.layer_energy)

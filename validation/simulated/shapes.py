@@ -28,18 +28,30 @@ RADIATION_LENGTH = {
 # ------------------------------------------------------------------- longitudinal
 
 
-def layer_depths(calorimeter: Calorimeter) -> Floats:
-    """Depth (radiation lengths) of the middle of the active material of every layer."""
-    weights = np.zeros(calorimeter.n_layers)
-    sums = np.zeros(calorimeter.n_layers)
+@dataclass(frozen=True)
+class Depths:
+    """Radiation lengths: the middle of every layer's active material, and the layer's thickness.
+
+    A layer is what lies between the end of the active material before and its own.
+    """
+
+    middle: Floats
+    thickness: Floats
+
+
+def layer_depths(calorimeter: Calorimeter) -> Depths:
+    """The layers of a calorimeter with stacks."""
+    n = calorimeter.n_layers
+    active, sums, end = np.zeros(n), np.zeros(n), np.zeros(n)
     depth = 0.0
     for slab in slabs_of(calorimeter):
         thickness = slab.thickness / RADIATION_LENGTH[slab.material]
         if slab.layer is not None:
-            weights[slab.layer] += slab.thickness
+            active[slab.layer] += slab.thickness
             sums[slab.layer] += slab.thickness * (depth + thickness / 2)
+            end[slab.layer] = depth + thickness
         depth += thickness
-    return np.asarray(sums / weights)
+    return Depths(np.asarray(sums / active), np.diff(end, prepend=0.0))
 
 
 def peak(depth: Floats, profile: Floats, above: float = 0.5) -> Floats:
@@ -67,10 +79,15 @@ def shower_maximum(
     return Value(float(peak(depth, energy.mean(axis=0), above)[0]), float(found.std()))
 
 
-def mean_depth(showers: Showers, depth: Floats) -> Floats:
-    """Energy-weighted mean depth of every shower, in the units of ``depth`` (layers,)."""
-    energy = layer_energy(showers)
-    return np.asarray(energy @ depth / energy.sum(axis=1))
+def weighted_energy(showers: Showers, depths: Depths) -> Floats:
+    """Visible energy (MeV) with every layer times its thickness over that of the first one."""
+    return np.asarray(layer_energy(showers) @ (depths.thickness / depths.thickness[0]))
+
+
+def mean_depth(showers: Showers, depths: Depths) -> Floats:
+    """Mean depth of every shower, layers weighted by energy and thickness (radiation lengths)."""
+    energy = layer_energy(showers) * depths.thickness
+    return np.asarray(energy @ depths.middle / energy.sum(axis=1))
 
 
 # ------------------------------------------------------------------------ lateral
@@ -101,7 +118,7 @@ def images(showers: Showers) -> Floats:
     _, i, j = showers.calorimeter.cell_coordinates(showers.cell)
     keys = (showers.hit_shower * nx + i) * ny + j
     flat = np.bincount(keys, showers.energy.astype(np.float64), minlength=len(showers) * nx * ny)
-    return flat.reshape(len(showers), nx, ny)
+    return flat.reshape(len(showers), nx, ny).astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,9 @@ def _tests(found: Showers, expected: Showers) -> Table:
         pull = round((a - b).pull(0.0), 2)
         table.add(name, a, b, pull, round(p, 4), round(float(holm_p), 4))
     table.note = (
-        f"{len(p_values)} Kolmogorov-Smirnov tests; of the {len(layers)} layers only the one with the "
-        f"smallest p-value is shown. Smallest of all: {lowest[1]:.3g} ({lowest[0]}), corrected for "
-        f"their number (Holm) {lowest[2]:.3g}. Both samples hold the cells above "
+        f"{len(p_values)} Kolmogorov-Smirnov tests; of the {len(layers)} layers only the one with "
+        f"the smallest p-value is shown. Smallest of all: {lowest[1]:.3g} ({lowest[0]}), corrected "
+        f"for their number (Holm) {lowest[2]:.3g}. Both samples hold the cells above "
         f"{found.calorimeter.cell_threshold * 1e3:g} keV; the smallest is {found.energy.min():.6f} "
         f"MeV in ours and {expected.energy.min():.6f} MeV in the reference."
     )
@@ -78,15 +78,15 @@ def _spectrum(found: Showers, expected: Showers) -> Table:
     ours, theirs = (_counts(showers, edges) for showers in (found, expected))
     full = (ours.sum(axis=0) > 20) & (theirs.sum(axis=0) > 20)
     value, ndf = counts_chi2(ours[:, full], theirs[:, full])
-    columns = ("chi2 / ndf", "p-value", "hits per shower", "reference", "share of hits below 10 keV")
+    columns = ("chi2 / ndf", "p-value", "hits per shower", "reference", "hits below 10 keV")
     table = Table("Spectrum of the cell energies", columns)
     per_shower = [mean(showers.hits_per_shower.astype(np.float64)) for showers in (found, expected)]
     p_value = float(chi2.sf(value, ndf))
     share_below = float((found.energy < 0.01).mean())
     table.add(f"{value:.1f} / {ndf}", round(p_value, 4), per_shower[0], per_shower[1], share_below)
     table.note = (
-        f"Hits per shower in {int(full.sum())} bins of the logarithm of the energy; the covariance of "
-        "the bins is that from shower to shower."
+        f"Hits per shower in {int(full.sum())} bins of the logarithm of the energy; the covariance "
+        "of the bins is that from shower to shower."
     )
     return table
 

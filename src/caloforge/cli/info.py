@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from caloforge.cli.common import JSON, report
 from caloforge.shipped import model_path
+
+if TYPE_CHECKING:
+    from caloforge.showers import Provenance
 
 
 def register(app: typer.Typer) -> None:
@@ -79,5 +83,21 @@ def _showers(path: Path) -> dict[str, Any]:
             "energy_gev": f"{low / 1000:.4g} to {high / 1000:.4g}",
             "hits_per_shower": round(hits / n, 1),
             "sampling_fraction": round(visible / incident, 5),
+            "made_by": _made_by(reader.provenance),
             "provenance": reader.provenance.to_dict(),
         }
+
+
+def _made_by(provenance: Provenance) -> str:
+    """The last step in one line; ``--json`` has all of it."""
+    config, source = provenance.config, provenance.source
+    tuning = config.get("tuning")
+    words = {
+        "engine": config.get("engine"),
+        "generator": source.get("generator"),
+        "physics": config.get("physics"),
+        "tuning": tuning.get("name") if isinstance(tuning, Mapping) else None,
+        "seed": provenance.seed,
+    }
+    said = [f"{name} {value}" for name, value in words.items() if value is not None]
+    return "; ".join([f"caloforge {provenance.version} {provenance.step}", *said])
