@@ -195,3 +195,15 @@ def test_bench_compares_both_sides(geant4: None) -> None:
     assert all(row.ms_per_gev > 0 and row.ratio > 0 for row in rows)
     with pytest.raises(ConfigError, match="compare at least 2"):
         bench_simulate(load_detector("lcd-ecal"), workers=1)
+
+
+def test_a_dask_cluster_makes_the_same_file(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    more = ["-n", "60", "--seed", "3"]
+    assert run([*GFLASH, *more, "-o", str(tmp_path / "here.h5")]) == 0
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
+        address = cluster.scheduler_address
+        assert run([*GFLASH, *more, "--dask", address, "-o", str(tmp_path / "there.h5")]) == 0
+    assert content(read(tmp_path / "here.h5")) == content(read(tmp_path / "there.h5"))

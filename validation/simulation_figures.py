@@ -65,7 +65,12 @@ def main() -> None:
         chosen["two samples"] = ("Electrons against another simulation", made)
     sections = run(folder, chosen)
     if arguments.json:
-        content = {"schema": 1, "caloforge": __version__, "sections": sections}
+        content = {
+            "schema": 1,
+            "caloforge": __version__,
+            "samples": folder.origins(),
+            "sections": sections,
+        }
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if arguments.figures:
         draw_figures(folder, arguments.figures)

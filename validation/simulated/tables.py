@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ class MissingSampleError(Exception):
 
 @dataclass(frozen=True)
 class Samples:
-    """The store files of one folder, by name without suffix."""
+    """The store files of one folder, by name without suffix; those read stay in memory."""
 
     folder: Path
+    used: dict[str, Showers] = field(default_factory=dict)
 
     def __contains__(self, name: object) -> bool:
         return (self.folder / f"{name}.h5").is_file()
@@ -48,13 +48,23 @@ class Samples:
         """
         if name not in self:
             raise MissingSampleError(f"needs {name}.h5")
-        return _read(self.folder / f"{name}.h5")
+        if name not in self.used:
+            with open_showers(self.folder / f"{name}.h5") as reader:
+                self.used[name] = reader.read().above_threshold()
+        return self.used[name]
 
-
-@cache
-def _read(path: Path) -> Showers:
-    with open_showers(path) as reader:
-        return reader.read().above_threshold()
+    def origins(self) -> dict[str, Any]:
+        """Where the samples that were read come from: number, config, seed, generator."""
+        return {
+            name: {
+                "showers": len(showers),
+                "detector": showers.calorimeter.name,
+                "config": dict(showers.provenance.config),
+                "seed": showers.provenance.seed,
+                "source": dict(showers.provenance.source),
+            }
+            for name, showers in sorted(self.used.items())
+        }
 
 
 def gev(showers: Showers) -> float:

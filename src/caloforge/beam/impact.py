@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caloforge.errors import ConfigError
 from caloforge.runtime.noise import IMPACT_STREAM, uniform_noise
@@ -47,7 +48,7 @@ def aimed(
     return Incident({**incident.columns, "x": point[:, 0], "y": point[:, 1], "z": point[:, 2]})
 
 
-def directions(incident: Incident) -> np.ndarray:
+def directions(incident: Incident) -> NDArray[np.float64]:
     """Unit vectors (n, 3): (cos theta, 0, sin theta), turned around z by phi.
 
     Raises:
@@ -62,5 +63,5 @@ def directions(incident: Incident) -> np.ndarray:
             f"--theta {bad:g}: the particle never reaches the front face; use 0 < theta < 180, "
             "90 is normal incidence"
         )
-    across = np.where(theta == np.pi / 2, 0.0, np.cos(theta))
+    across = np.where(np.abs(np.cos(theta)) < 1e-9, 0.0, np.cos(theta))
     return np.column_stack([across * np.cos(phi), across * np.sin(phi), np.sin(theta)])

@@ -31,6 +31,13 @@ def starts(incident: Incident) -> NDArray[np.float64]:
     return np.asarray(point - back[:, None] * direction)
 
 
+def entry_points(incident: Incident) -> NDArray[np.float64]:
+    """Where the lines cross the front face z = 0: x and y (mm), shape (n, 2)."""
+    start, direction = starts(incident), directions(incident)
+    at_front = start - (start[:, 2] / direction[:, 2])[:, None] * direction
+    return np.asarray(at_front[:, :2])
+
+
 def centred(incident: Incident) -> Incident:
     """The particles moved onto the axis: the mesh of a concentric calorimeter goes with them."""
     kept = {name: column for name, column in incident.columns.items() if name not in ("x", "y")}
@@ -43,21 +50,20 @@ def check_aim(calorimeter: Calorimeter, incident: Incident) -> None:
     Raises:
         ConfigError: naming the particle.
     """
-    start, direction = starts(incident), directions(incident)
-    at_front = start - (start[:, 2] / direction[:, 2])[:, None] * direction
+    entry = entry_points(incident)
     if calorimeter.inner_radius is not None:
-        aside = np.abs(at_front[:, 1]) > OFF_CENTRE * calorimeter.inner_radius
-        if aside.any() or np.any(direction[:, 2] < 1 - 1e-9):
+        aside = np.abs(entry[:, 1]) > OFF_CENTRE * calorimeter.inner_radius
+        if aside.any() or np.any(directions(incident)[:, 2] < 1 - 1e-9):
             raise ConfigError(
                 f"{calorimeter.name} is concentric, its mesh lies around the particle: shoot along "
                 "the normal (--theta 90, no --spread)"
             )
         return
     half = readout_width(calorimeter) / 2
-    missed = np.any(np.abs(at_front[:, :2]) > half, axis=1)
+    missed = np.any(np.abs(entry) > half, axis=1)
     if missed.any():
         number = int(np.flatnonzero(missed)[0])
-        x, y = at_front[number, :2]
+        x, y = entry[number]
         raise ConfigError(
             f"particle {number} crosses z = 0 at x = {x:.1f}, y = {y:.1f} mm and misses the "
             f"cells of {calorimeter.name}, {2 * half:g} mm wide; change --theta or --spread"

@@ -8,7 +8,6 @@ from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident
 from caloforge.simulate.aim import check_aim
-from caloforge.simulate.gflash.axis import column
 
 PHOTON = 22
 PARTICLES = {11: "e-", -11: "e+", PHOTON: "gamma"}
@@ -58,7 +57,7 @@ def _check_energies(incident: Incident) -> None:
 
 
 def _check_angles(incident: Incident) -> None:
-    theta = column(incident, "theta", np.pi / 2)
+    theta = incident["theta"] if "theta" in incident else np.full(len(incident), np.pi / 2)
     flat = np.sin(theta) < STEEPEST
     if flat.any():
         edge = float(np.degrees(np.arcsin(STEEPEST)))
