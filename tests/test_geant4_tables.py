@@ -240,3 +240,18 @@ def test_the_fingerprint_follows_the_content(home: Path) -> None:
     third = find_tables().identity()
     assert len({names["G4ENSDFSTATEDATA"] for names in (first, second, third)}) == 3
     assert first["G4LEDATA"] == third["G4LEDATA"]
+
+
+def test_geant4_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import PackageNotFoundError
+
+    from caloforge.beam import particles
+    from caloforge.geometry import load_detector
+    from caloforge.simulate.geant4 import Geant4, simulator
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(simulator, "version", missing)
+    with pytest.raises(SimulationError, match=r"pip install 'caloforge\[geant4\]'"):
+        Geant4(load_detector("lcd-ecal")).check(particles(1, 1, particle="e-"))

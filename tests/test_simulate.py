@@ -154,6 +154,7 @@ def test_the_sample_records_what_made_it(geant4: None, tmp_path: Path) -> None:
     assert isinstance(showers, Showers)
     config = showers.provenance.config
     assert config["physics"] == "ftfp_bert"
+    assert config["tables"] == showers.provenance.source["tables"]
     assert set(config["tables"]) >= {"G4LEDATA", "G4PARTICLEXSDATA"}
     assert showers.provenance.seed == 4
     assert showers.provenance.source["generator"].startswith("geant4")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.errors import ConfigError, SimulationError
+from caloforge.errors import ConfigError, SimulationError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.simulate.aim import centred
@@ -41,7 +41,7 @@ def load_geant4(tables: Tables) -> Any:
         import geant4_pybind
     except ImportError as error:
         raise SimulationError(
-            "Geant4 is not installed in this Python; run: pip install 'caloforge[geant4]'"
+            f"geant4-pybind cannot be imported ({one_line(error)}); install it again"
         ) from error
     return geant4_pybind
 
@@ -53,6 +53,7 @@ class Session:
         self.calorimeter: Calorimeter = config.calorimeter
         self.config = config
         self.g4 = load_geant4(tables)
+        self.tables = tables.identity(hadronic=config.physics == "ftfp_bert")
         self.scorers: list[Scorer] = []
         self.events: list[Hits] = []
         self._advance: Advance | None = None
@@ -143,7 +144,7 @@ class Session:
         counts = [len(cells) for cells, _ in self.events]
         source = {
             "generator": self.manager.GetVersionString().split("Name: ")[-1].split()[0],
-            "events": "one seed each",
+            "tables": self.tables,
         }
         return Showers.from_hits(
             self.calorimeter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -80,7 +81,19 @@ class Geant4(Simulator):
                 "use 1e-6 to 1e5 GeV"
             )
         check_aim(self.calorimeter, incident)
+        self.version()
         self.tables()
+
+    def version(self) -> str:
+        """The version of geant4-pybind, which stands for one of Geant4.
+
+        Raises:
+            SimulationError: not installed.
+        """
+        try:
+            return version("geant4-pybind")
+        except PackageNotFoundError:
+            raise SimulationError(NOT_INSTALLED) from None
 
     def tables(self) -> Tables:
         """The tables that will be used.
@@ -101,15 +114,19 @@ class Geant4(Simulator):
         return tables
 
     def settings(self) -> dict[str, Any]:
-        """See :meth:`Simulator.settings`; names the physics tables that were found."""
+        """See :meth:`Simulator.settings`; names the physics tables that were found here.
+
+        The showers' ``source`` names those that the workers used: all must have the same.
+        """
         tables = self.tables()
         return {
             "engine": self.name,
             "physics": self.physics,
             "em_option": self.em_option,
             "cut_mm": self.cut,
+            "geant4_pybind": self.version(),
             "photoelectric_tables": tables.photoelectric,
-            "tables": tables.identity(),
+            "tables": tables.identity(hadronic=self.physics == "ftfp_bert"),
         }
 
     def cost(self, incident: Incident) -> NDArray[np.float64]:
@@ -126,6 +143,8 @@ class Geant4(Simulator):
         """
         return _session(self).run(incident, seed, first, advance)
 
+
+NOT_INSTALLED = "Geant4 is not installed in this Python; run: pip install 'caloforge[geant4]'"
 
 _running: list[Session] = []
 """The session of this process: none or one."""

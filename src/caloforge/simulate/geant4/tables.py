@@ -89,8 +89,11 @@ class Tables:
         found = {name: str(self.folders.get(name, empty)) for name in names}
         return {**found, "GEANT4_DATA_DIR": str(empty)}
 
-    def identity(self) -> dict[str, str]:
-        """Name and fingerprint (of file names and sizes) of every set, for the provenance.
+    def identity(self, hadronic: bool = True) -> dict[str, str]:
+        """Name and fingerprint (of file names and sizes) of every set that is used.
+
+        Args:
+            hadronic: all sets; otherwise those of electromagnetic physics.
 
         Raises:
             SimulationError: a set cannot be read.
@@ -98,6 +101,7 @@ class Tables:
         return {
             name: f"{folder.name} {_fingerprint(folder)}"
             for name, folder in sorted(self.folders.items())
+            if hadronic or name in ELECTROMAGNETIC
         }
 
 
