@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from caloforge.showers import Incident, Showers
+from caloforge.showers import Incident, Provenance, Showers
 from caloforge.simulate import Simulator
 from caloforge.simulate.geant4 import Geant4
 from caloforge.tasks import Shard
@@ -47,6 +47,38 @@ class SimulateOffAxis(Simulate):
 
         setattr(session, "centred", lambda incident: incident)  # noqa: B010
         return super().__call__(shard, advance)
+
+
+@dataclass(frozen=True)
+class PhysicsParts(Simulate):
+    """The source of an empty shower gets the parts of our FTFP_BERT, or of the stock one."""
+
+    stock: bool = False
+
+    def __call__(self, shard: Shard, advance: Callable[[int], None]) -> Showers:
+        from caloforge.simulate.geant4.physics import physics_list
+        from caloforge.simulate.geant4.session import load_geant4
+
+        assert isinstance(self.simulator, Geant4)
+        tables = self.simulator.tables()
+        g4 = load_geant4(tables)
+        ours = physics_list(g4, "ftfp_bert", 0, 0.7, tables)
+        source = {"parts": sorted(_parts(g4.FTFP_BERT() if self.stock else ours))}
+        return Showers(
+            self.simulator.calorimeter,
+            self.incident,
+            [0, 0],
+            [],
+            [],
+            Provenance(step="test", geometry=self.simulator.calorimeter.hash, source=source),
+        )
+
+
+def _parts(physics_list: Any) -> list[str]:
+    names: list[str] = []
+    while (part := physics_list.GetPhysics(len(names))) is not None:
+        names.append(part.GetPhysicsName())
+    return names
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from caloforge.geometry import (
 from caloforge.showers import Incident, Showers
 from caloforge.simulate.aim import starts
 from caloforge.simulate.geant4 import Geant4
-from simulation_jobs import SaturateStepByStep, Simulate, SimulateOffAxis, in_worker
+from simulation_jobs import PhysicsParts, SaturateStepByStep, Simulate, SimulateOffAxis, in_worker
 
 pytestmark = pytest.mark.usefixtures("geant4")
 
@@ -155,6 +155,28 @@ def test_birks_saturation_is_geant4s_own(particle: str, energy: float) -> None:
     assert showers.total_energy.sum() == pytest.approx(source["saturated"], rel=0.01)
 
 
+def test_the_cut_and_the_em_option_reach_geant4() -> None:
+    beam = particles(6, 1, particle="e-")
+    calorimeter = load_detector("lcd-ecal")
+    default = simulate(calorimeter, beam).total_energy
+    assert np.array_equal(simulate(calorimeter, beam, cut=0.7).total_energy, default)
+    assert not np.array_equal(simulate(calorimeter, beam, cut=1.0).total_energy, default)
+    assert not np.array_equal(simulate(calorimeter, beam, em_option=1).total_energy, default)
+    coarse = simulate(calorimeter, beam, cut=100.0).total_energy
+    assert coarse.sum() < 0.3 * default.sum()  # no electrons of their own leave the tungsten
+
+
+def test_ftfp_bert_has_the_parts_of_geant4s_own_list() -> None:
+    beam = particles(1, 1, particle="pi-")
+    simulator = Geant4(load_detector("lcd-ecal"), physics="ftfp_bert")
+    ours, stock = (
+        in_worker(PhysicsParts(simulator, beam, stock=stock), slice(0, 1))[0].provenance.source
+        for stock in (False, True)
+    )
+    assert len(stock["parts"]) == 8
+    assert ours["parts"] == stock["parts"]
+
+
 def test_lcd_electrons_have_the_published_sampling_fraction() -> None:
     beam = particles(40, 20, particle="e-")
     visible = simulate(load_detector("lcd-ecal"), beam).total_energy / beam.energy
@@ -196,7 +218,7 @@ def test_one_process_holds_one_configuration() -> None:
     [
         ({"physics": "qgsp"}, "--physics qgsp: choose auto, em or ftfp_bert"),
         ({"em_option": 7}, "--em-option 7: choose 0, 1, 2, 3 or 4"),
-        ({"cut": 0.0}, "--cut 0.0: the production cut must be positive"),
+        ({"cut": 0.0}, "--cut 0: give a production cut between 0.001 and 1000 mm"),
         ({"cut": float("nan")}, "--cut nan"),
     ],
 )
@@ -207,7 +229,7 @@ def test_wrong_options_are_refused(options: dict[str, object], message: str) -> 
 
 def test_particles_and_energies_beyond_the_list_are_refused() -> None:
     simulator = Geant4(load_detector("lcd-ecal"))
-    with pytest.raises(ConfigError, match="--particle -211: hadronic showers need"):
+    with pytest.raises(ConfigError, match="--particle pi-: hadronic showers need"):
         simulator.check(particles(1, 10, particle="pi-"))
     with pytest.raises(ConfigError, match="--energy 200000 GeV is beyond"):
         simulator.check(particles(1, 2e5, particle="e-"))
@@ -216,7 +238,7 @@ def test_particles_and_energies_beyond_the_list_are_refused() -> None:
 def test_meshes_that_cannot_be_concentric_are_refused() -> None:
     barrel = trackers(WIDE, RINGS).model_copy(update={"inner_radius": 500.0})
     with pytest.raises(GeometryError, match="concentric calorimeter need the same rings"):
-        simulate(barrel, particles(1, 10, particle="mu-"))
+        Geant4(barrel)
 
 
 def test_layers_without_active_material_are_refused() -> None:

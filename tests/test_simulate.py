@@ -14,15 +14,19 @@ import numpy as np
 import pytest
 
 import caloforge
-from caloforge.bench.simulate import bench_simulate
+from caloforge.beam import particles
+from caloforge.bench import simulate as bench
 from caloforge.cli.entry import run
 from caloforge.errors import ConfigError
 from caloforge.geometry import load_detector
-from caloforge.showers import Showers
-from caloforge.simulate import central_window
+from caloforge.showers import Incident, Showers
+from caloforge.simulate import central_window, to_store
 from caloforge.simulate.window import window_calorimeter
+from caloforge.store import write_showers
+from helpers import random_showers
 from table_sets import hide_tables
 
+SHORT = ["simulate", "lcd-ecal", "--particle", "e-", "--energy", "8"]
 GFLASH = ["simulate", "lcd-ecal", "--engine", "gflash", "--particle", "e-", "--energy", "10:100"]
 
 
@@ -43,7 +47,13 @@ def content(showers: Showers) -> tuple[object, ...]:
     )
 
 
-def test_workers_and_shards_do_not_change_the_file(tmp_path: Path) -> None:
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even short runs are cut into many shards."""
+    monkeypatch.setattr(to_store, "SHARD_SECONDS", (0.002, 0.02))
+
+
+def test_workers_and_shards_do_not_change_the_file(tmp_path: Path, small_shards: None) -> None:
     more = ["-n", "600", "--spread", "cell", "--seed", "5", "--theta", "85:95"]
     for workers in ("1", "3"):
         path = tmp_path / f"{workers}.h5"
@@ -52,7 +62,7 @@ def test_workers_and_shards_do_not_change_the_file(tmp_path: Path) -> None:
     one = read(tmp_path / "1.h5")
     assert content(one) == content(read(tmp_path / "3.h5"))
     assert content(one)[:4] == content(read(tmp_path / "shards"))[:4]
-    assert len(list((tmp_path / "shards").glob("*.h5"))) >= 1
+    assert len(list((tmp_path / "shards").glob("*.h5"))) > 5
     assert not list(tmp_path.glob("*.parts"))
     assert one.provenance.config["theta"] == "85:95"
     assert one.provenance.source["seconds_per_shower"] > 0
@@ -103,7 +113,11 @@ def test_a_window_is_the_centre_of_the_whole(tmp_path: Path) -> None:
         ("lcd-ecal --particle e- --energy 0", "--energy 0: energies must be positive"),
         ("lcd-ecal --particle e- --energy -3:4", "--energy -3:4: energies must be positive"),
         ("lcd-ecal --particle e- --energy 1 --spread wide", "--spread wide"),
-        ("lcd-ecal --particle e- --energy 1 --theta 12 --aim-depth 90", "misses the cells"),
+        ("lcd-ecal --particle e- --energy 1 --theta 12 --aim-depth 90", "misses the front cells"),
+        ("lcd-ecal --particle e- --energy 1 --window 1x1 --spread 200 -n 9", "misses the front"),
+        ("lcd-ecal --particle e- --energy 1 --aim-depth nan", "--aim-depth nan"),
+        ("lcd-ecal+ --particle e- --energy 1", "name two calorimeters"),
+        ("lcd-ecal --particle 1 --energy 1 --engine geant4", "--particle 1: Geant4 tracks no such"),
         ("lcd-ecal --particle e- --energy 1 --window 25", "--window 25"),
         ("lcd-ecal --particle e- --energy 1 --window 24x24", "no central 24x24"),
         ("lcd-ecal --particle e- --energy 1 --engine geant5", "--engine geant5"),
@@ -149,7 +163,7 @@ def test_without_tables_the_error_says_how_to_get_them(
     assert "curl -L https://cern.ch/geant4-data/datasets/" in error
 
 
-def test_the_sample_records_what_made_it(geant4: None, tmp_path: Path) -> None:
+def test_the_sample_records_what_made_it(geant4: None, small_shards: None, tmp_path: Path) -> None:
     showers = caloforge.simulate("lcd-ecal+lcd-hcal", particle="pi-", energy=3, n=2, seed=4)
     assert isinstance(showers, Showers)
     config = showers.provenance.config
@@ -189,7 +203,10 @@ def test_a_killed_run_goes_on(geant4: None, tmp_path: Path) -> None:
     assert not parts.exists()
 
 
-def test_bench_compares_both_sides(geant4: None) -> None:
+def test_bench_compares_both_sides(geant4: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "ROUNDS", 1)
+    monkeypatch.setattr(bench, "SCALING_ROUNDS", 1)
+    bench_simulate = bench.bench_simulate
     rows = bench_simulate(load_detector("lcd-ecal"), energy="1", showers=2)
     kinds = [row.kind for row in rows]
     assert kinds == ["overhead", "overhead", "workers", "workers", "engine"]
@@ -198,7 +215,7 @@ def test_bench_compares_both_sides(geant4: None) -> None:
         bench_simulate(load_detector("lcd-ecal"), workers=1)
 
 
-def test_a_dask_cluster_makes_the_same_file(tmp_path: Path) -> None:
+def test_a_dask_cluster_makes_the_same_file(tmp_path: Path, small_shards: None) -> None:
     distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
     more = ["-n", "60", "--seed", "3"]
     assert run([*GFLASH, *more, "-o", str(tmp_path / "here.h5")]) == 0
@@ -208,3 +225,54 @@ def test_a_dask_cluster_makes_the_same_file(tmp_path: Path) -> None:
         address = cluster.scheduler_address
         assert run([*GFLASH, *more, "--dask", address, "-o", str(tmp_path / "there.h5")]) == 0
     assert content(read(tmp_path / "here.h5")) == content(read(tmp_path / "there.h5"))
+
+
+def test_outputs_that_look_like_other_formats_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*GFLASH, "-o", str(tmp_path / "a.root")]) == 1
+    assert "showers are written as .h5" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_like_takes_a_particle_for_files_without_one(tmp_path: Path) -> None:
+    showers = random_showers(3)
+    bare = Incident({"energy": showers.incident.energy})
+    source = write_showers(
+        tmp_path / "bare.h5",
+        Showers(showers.calorimeter, bare, showers.offset, showers.cell, showers.energy),
+    )
+    words = ["simulate", "lcd-ecal", "--engine", "gflash", "--like", str(source)]
+    assert run([*words, "-o", str(tmp_path / "a.h5")]) == 2
+    assert run([*words, "--particle", "gamma", "-o", str(tmp_path / "a.h5")]) == 0
+    assert read(tmp_path / "a.h5").incident["pdg"].tolist() == [22, 22, 22]
+
+
+def test_python_refuses_what_it_would_ignore() -> None:
+    beam = particles(1, 10, particle="e-")
+    with pytest.raises(ConfigError, match="leave n, energy, particle and angles out"):
+        caloforge.simulate("lcd-ecal", incident=beam, energy=5.0)
+    with pytest.raises(ConfigError, match="give one of them"):
+        caloforge.simulate("lcd-ecal", incident=beam, workers=2, dask="tcp://x:1")
+
+
+def test_an_interrupt_is_said_and_the_run_goes_on(geant4: None, tmp_path: Path) -> None:
+    words = [
+        "simulate",
+        *["lcd-ecal", "--particle", "e-", "--energy", "8", "-n", "70", "--seed", "2"],
+    ]
+    parts = tmp_path / "out.h5.parts"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "caloforge", *words, "-o", str(tmp_path / "out.h5")],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not list(parts.glob("*.h5")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "interrupted" in error
+    assert list(parts.glob("*.h5"))

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,58 +23,28 @@ from caloforge.errors import (
     ShowerError,
     SimulationError,
 )
-from caloforge.showers import Provenance, Showers
+from caloforge.showers import Showers
 from caloforge.store import ShowerDataset, open_showers
 from caloforge.tasks import (
-    DaskCluster,
-    Executor,
     Job,
     LocalWorkers,
     Progress,
-    Result,
     Shard,
     plan_shards,
-    run_sharded,
 )
 from caloforge.tasks.parts import open_parts
 from helpers import small_calorimeter
-from task_jobs import CALORIMETER, Chatty, Dies, OwnError, Plain, Raises, Slow, Wrong, make
-
-SHARDS = [Shard(k, 3 * k, 3 * k + 3) for k in range(6)]
-IDENTITY = {"seed": 1, "engine": {"name": "fake", "range_cut": 0.7}}
-
-
-def run(
-    job: Job,
-    output: Path,
-    executor: Executor | None = None,
-    identity: dict[str, Any] = IDENTITY,
-    **other: Any,
-) -> Result:
-    return run_sharded(
-        job,
-        other.pop("shards", SHARDS),
-        output,
-        calorimeter=other.pop("calorimeter", CALORIMETER),
-        provenance=Provenance(step="simulate", geometry=CALORIMETER.hash, seed=1),
-        identity=identity,
-        executor=executor or LocalWorkers(1),
-        **other,
-    )
-
-
-def content(path: Path) -> tuple[Any, ...]:
-    """All that must be the same; the measured time must be there, and only it may differ."""
-    with open_showers(path) as reader:
-        showers, provenance = reader.read(), reader.provenance.to_dict()
-    assert provenance["source"].pop("seconds_per_shower") >= 0
-    arrays: list[np.ndarray[Any, Any]] = [
-        showers.offset,
-        showers.cell,
-        showers.energy,
-        *showers.incident.columns.values(),
-    ]
-    return showers.calorimeter.hash, provenance, *(array.tobytes() for array in arrays)
+from task_jobs import Chatty, Dies, OwnError, Plain, Raises, Slow, Wrong, make
+from task_runs import (
+    IDENTITY,
+    SHARDS,
+    all_gone,
+    content,
+    interrupt_after,
+    processes,
+    run,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,36 +53,6 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     path = tmp_path_factory.mktemp("expected") / "out.h5"
     run(Plain(), path)
     return content(path)
-
-
-def gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z" and os.getpid() != parent_of(pid)  # its new parent has yet to notice
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-
-
-def wait_for(condition: Any, seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def processes(folder: Path) -> list[int]:
-    return [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-
-
-def all_gone(folder: Path) -> bool:
-    found = processes(folder)
-    return bool(found) and wait_for(lambda: all(gone(pid) for pid in found), 10)
 
 
 # ---------------------------------------------------------------------------- the plan
@@ -292,14 +231,6 @@ def test_wrong_showers_are_refused(tmp_path: Path, what: str, text: str) -> None
 
 
 # ------------------------------------------------------------------- going on again
-
-
-def interrupt_after(done: int) -> Any:
-    def progress(state: Progress) -> None:
-        if state.done >= done:
-            raise KeyboardInterrupt
-
-    return progress
 
 
 @pytest.mark.parametrize("name", ["out.h5", "folder"])
@@ -491,101 +422,3 @@ def test_few_results_wait_in_memory(tmp_path: Path) -> None:
     results.close()
     assert len(begun) <= 5
     assert all_gone(tmp_path / "pids")
-
-
-# ----------------------------------------------------------------------------- dask
-
-
-@pytest.fixture(scope="module")
-def dask_cluster() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    dask = pytest.importorskip("dask")
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": "3s"}),  # of a worker that died
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as running,
-    ):
-        yield running
-
-
-@pytest.fixture
-def cluster(dask_cluster: Any) -> str:
-    """The address of a dask cluster with two workers."""
-    dask_cluster.wait_for_workers(2, timeout=20)
-    return str(dask_cluster.scheduler_address)
-
-
-def test_dask_gives_the_same(tmp_path: Path, expected: tuple[Any, ...], cluster: str) -> None:
-    (tmp_path / "pids").mkdir()
-    told: list[Progress] = []
-    run(Slow(tmp_path / "pids"), tmp_path / "out.h5", DaskCluster(cluster), progress=told.append)
-    assert content(tmp_path / "out.h5") == expected
-    assert [state.done for state in told] == [*range(0, 19, 3)]
-    assert told[-1].workers == 2
-    assert len(processes(tmp_path / "pids")) <= 2  # kept from shard to shard
-    assert all_gone(tmp_path / "pids")  # and not longer
-
-
-@pytest.mark.parametrize("parent", [True, False])
-def test_dask_survives_the_death_of_a_worker(
-    tmp_path: Path, expected: tuple[Any, ...], cluster: str, parent: bool
-) -> None:
-    run(Dies(tmp_path, parent=parent), tmp_path / "out.h5", DaskCluster(cluster))
-    assert len(list(tmp_path.glob("died-*"))) == 1
-    assert content(tmp_path / "out.h5") == expected
-
-
-def test_dask_stops_at_an_error_and_goes_on_elsewhere(
-    tmp_path: Path, expected: tuple[Any, ...], cluster: str
-) -> None:
-    with pytest.raises(ConfigError, match="no such thing"):
-        run(Raises(ConfigError("no such thing")), tmp_path / "out.h5", DaskCluster(cluster))
-    (tmp_path / "pids").mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        run(
-            Slow(tmp_path / "pids", stuck_after=1),
-            tmp_path / "out.h5",
-            DaskCluster(cluster),
-            progress=interrupt_after(3),
-        )
-    assert all_gone(tmp_path / "pids")
-    assert run(Plain(), tmp_path / "out.h5", LocalWorkers(2)).resumed == 3
-    assert content(tmp_path / "out.h5") == expected
-
-
-def test_dask_workers_of_another_version(
-    tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("caloforge.tasks.cluster.__version__", "99.0")
-    with pytest.raises(SimulationError, match=r"you have 99.0; install the same version"):
-        run(Plain(), tmp_path / "out.h5", DaskCluster(cluster))
-
-
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "foo://host:1"])
-def test_dask_scheduler_that_is_not_there(
-    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("caloforge.tasks.cluster._CONNECT_SECONDS", 1.0)
-    pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    begin = time.monotonic()
-    with pytest.raises(SimulationError, match=f"--dask {address}: cannot reach"):
-        run(Plain(), tmp_path / "out.h5", DaskCluster(address))
-    assert time.monotonic() - begin < 8
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_dask_scheduler_without_workers(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    with (
-        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
-        pytest.raises(SimulationError, match="dask worker "),
-    ):
-        address = empty.scheduler_address
-        run(Plain(), tmp_path / "out.h5", DaskCluster(address, patience=0.2))
-
-
-def test_dask_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(SimulationError, match=r"pip install 'caloforge\[dask\]'"):
-        run(Plain(), tmp_path / "out.h5", DaskCluster("tcp://127.0.0.1:8786"))

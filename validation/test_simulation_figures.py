@@ -132,7 +132,7 @@ def test_resolution_of_a_gaussian_and_of_one_with_outliers() -> None:
     assert plain_resolution(spoilt).value > 0.065
 
 
-@pytest.mark.parametrize("form", [linear_sum, quadrature])
+@pytest.mark.parametrize("form", [linear_sum, quadrature])  # c^2 of 1 is c of 1
 def test_fit_finds_stochastic_and_constant_term(form: Form) -> None:
     rng = np.random.default_rng(2)
     energy = np.array([10.0, 20.0, 50.0, 100.0, 200.0, 500.0])
@@ -267,5 +267,5 @@ def test_the_script_writes_tables_json_and_figures(
     assert set(written["samples"]) == {"lcd-20", "lcd-50", "lcd-100"}
     row = written["sections"]["electrons"][0]["rows"][-1]
     assert row["E, GeV"] == 100
-    assert row["visible / incident, %"]["value"] == pytest.approx(2.02, rel=0.03)
+    assert row["25x25 cells: visible / incident, %"]["value"] == pytest.approx(2.02, rel=0.03)
     assert len(list((tmp_path / "figures").iterdir())) == 2

@@ -29,7 +29,7 @@ Status = Literal["ok", "missing", "note"]
 CORE = ("numpy", "h5py", "torch", "onnxruntime")
 """Packages without which nothing works."""
 
-PHYSICS = ("electromagnetic physics", "hadronic physics (FTFP_BERT)", "EM option 4")
+PHYSICS = ("electromagnetic physics", "hadronic physics (FTFP_BERT)", "EM options 3 and 4")
 """What Geant4 can simulate once its tables are there."""
 
 _EXTRA = "pip install 'caloforge[{}]'"

@@ -17,6 +17,7 @@ from simulated.estimators import (
     plain_resolution,
     quadrature,
     robust_resolution,
+    root,
     straight,
 )
 from simulated.shapes import layer_depths, mean_depth, shower_maximum, weighted_energy
@@ -46,21 +47,35 @@ def electrons(folder: Samples) -> list[Table]:
     return [_response(found), *_resolution(found), *_maximum(found), _containment(found)]
 
 
+def window(showers: Showers, cells: int = 25) -> Showers:
+    """The hits in the central cells: what the published samples hold."""
+    small = showers.calorimeter.window(cells, cells, f"{showers.calorimeter.name}-{cells}")
+    return central_window(showers, small)
+
+
 def fraction(showers: Showers) -> Value:
     """Sampling fraction, %."""
     return mean(etot_over_einc(showers)) * 100
 
 
 def _response(found: list[Showers]) -> Table:
-    columns = ("E, GeV", "showers", "visible / incident, %", "published, %", "difference, %")
+    columns = (
+        "E, GeV",
+        "showers",
+        "25x25 cells: visible / incident, %",
+        "published, %",
+        "difference, %",
+        "51x51 cells: visible / incident, %",
+    )
     table = Table("Sampling fraction of electrons in lcd-ecal", columns)
     for showers in found:
-        value, expected = fraction(showers), float(published(gev(showers)))
+        value, expected = fraction(window(showers)), float(published(gev(showers)))
         difference = (value - Value(expected, 0.0)) * (100 / expected)
-        table.add(gev(showers), len(showers), value, round(expected, 3), difference)
+        whole = fraction(showers)
+        table.add(gev(showers), len(showers), value, round(expected, 3), difference, whole)
     table.note = (
         "Published: 3DGAN's polynomial for the LCD calorimeter (2.18 / 2.02 / 1.81 % at 10 / 100 / "
-        "500 GeV)."
+        "500 GeV), of samples that hold 25x25 cells."
     )
     return table
 
@@ -78,7 +93,7 @@ def resolutions(found: list[Showers], robust: bool = True) -> list[Value]:
 
 
 def fit_resolution(found: list[Showers], points: list[Value], linear: bool = True) -> Fit:
-    """a (%, with E in GeV) and c (%)."""
+    """a (%, with E in GeV) and c (%); in quadrature c^2."""
     energy = np.array([gev(showers) for showers in found])
     return fit(linear_sum if linear else quadrature, energy, points, (15.0, 1.0))
 
@@ -96,7 +111,7 @@ def resolution_tables(
         for kind, points in kinds.items():
             for linear, form in ((True, "a / sqrt(E) + c"), (False, "quadrature")):
                 one = fit_resolution(found, points, linear)
-                constant = Value(abs(one.second.value), one.second.error)
+                constant = one.second if linear else root(one.second)
                 fits.add(kind, form, one.first, constant, f"{one.chi2:.1f} / {one.ndf}")
     fits.note = "a / sqrt(E) + c is the linear sum; quadrature is sqrt(a^2 / E + c^2). E in GeV."
     return [table, fits]
@@ -149,10 +164,8 @@ def _containment(found: list[Showers]) -> Table:
     columns = ("E, GeV", "in 25x25 of 51x51 cells, %", "in the last layer, %", "outermost cells, %")
     table = Table("Containment of electrons in lcd-ecal", columns)
     for showers in found:
-        small = showers.calorimeter.window(25, 25, "window")
-        inner = showers.calorimeter.window(49, 49, "inner")
         total, layers = showers.total_energy, showers.layer_energy
-        inside, most = (central_window(showers, w).total_energy / total for w in (small, inner))
+        inside, most = (window(showers, cells).total_energy / total for cells in (25, 49))
         last = layers[:, -1] / total
         table.add(gev(showers), mean(inside) * 100, mean(last) * 100, mean(1 - most) * 100)
     table.note = "Of the visible energy; the last column is the outermost ring of cells."

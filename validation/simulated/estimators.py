@@ -105,9 +105,17 @@ def linear_sum(energy: Floats, a: float, c: float) -> Floats:
     return np.asarray(a / np.sqrt(energy) + c)
 
 
-def quadrature(energy: Floats, a: float, c: float) -> Floats:
-    """a / sqrt(E) and c added in quadrature."""
-    return np.hypot(a / np.sqrt(energy), c)
+def quadrature(energy: Floats, a: float, c_squared: float) -> Floats:
+    """sqrt(a^2 / E + c^2); c^2 may come out below zero where there is no constant term."""
+    return np.asarray(np.sqrt(np.maximum(a**2 / energy + c_squared, 1e-12)))
+
+
+def root(squared: Value) -> Value | str:
+    """The constant term from its square; an upper limit (95 %) where it is compatible with 0."""
+    if squared.value > 2 * squared.error:
+        value = float(np.sqrt(squared.value))
+        return Value(value, squared.error / (2 * value))
+    return f"< {np.sqrt(max(squared.value, 0.0) + 1.645 * squared.error):.2f}"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from simulated.electrons import (
     resolutions,
     samples,
     tungsten_weighted,
+    window,
 )
 from simulated.estimators import (
     Floats,
@@ -92,9 +93,10 @@ def response(found: list[Showers]) -> Figure:
     energy = np.array([gev(showers) for showers in found])
     fine = np.geomspace(0.85 * energy.min(), 1.15 * energy.max(), 200)
     figure, (left, right), (below, other) = panels(2)
-    values = [fraction(showers) for showers in found]
-    left.plot(fine, published(fine), color=GENERATED, label="published (LCD)")
-    _points(left, energy, values, color=REFERENCE, fmt="o", label="caloforge simulate")
+    values = [fraction(window(showers)) for showers in found]
+    known = fine[(fine >= 10) & (fine <= 500)]
+    left.plot(known, published(known), color=GENERATED, label="published (LCD)")
+    _points(left, energy, values, color=REFERENCE, fmt="o", label="simulated, 25x25 cells")
     left.set_ylabel(r"$E_{tot}\,/\,E_{inc}$ [%]")
     left.legend(loc="upper right")
     _ratio(below, energy, values, published(energy), color=REFERENCE, fmt="o")

@@ -39,27 +39,26 @@ Shelf = dict[str, list[tuple[Showers, Showers]]]
 
 def pions(folder: Samples) -> list[Table]:
     """All tables of this section."""
-    names = [name for kind in KINDS.values() for name in _names(kind, "pi", ENERGIES)]
+    alone = [n for kind in KINDS.values() for w in ("", "wide-") for n in _names(kind, "pi", w)]
     together = [f"pi-{kind}{energy}" for kind in KINDS.values() for energy in ENERGIES]
-    folder.present([*names, *together])
-    alone, wide = _pairs(folder, ""), _pairs(folder, "wide-")
-    tables = [_response(alone, wide), *_resolution(alone)]
-    tables += [_leakage(alone), _containment(wide), *_combined(folder, alone)]
+    folder.present([*alone, *together])
+    narrow, wide = _pairs(folder, ""), _pairs(folder, "wide-")
+    tables = [_response(narrow, wide), *_resolution(narrow, "11x11"), *_resolution(wide, "33x33")]
+    tables += [_leakage(narrow), _containment(wide), *_combined(folder, narrow)]
     return [*tables, _interactions(folder)]
 
 
-def _names(kind: str, particle: str, energies: tuple[int, ...], wide: str = "") -> list[str]:
-    before = f"hcal-{wide}" + (f"{particle}-{kind}" if not wide else f"{kind}{particle}-")
-    return [f"{before}{energy}" for energy in energies]
+def _names(kind: str, particle: str, wide: str = "") -> list[str]:
+    """Names of the files of the HCAL alone: hcal-pi-birks-10, hcal-wide-birks-pi-10."""
+    middle = f"{wide}{kind}{particle}-" if wide else f"{particle}-{kind}"
+    return [f"hcal-{middle}{energy}" for energy in ENERGIES]
 
 
 def _pairs(folder: Samples, wide: str) -> Shelf:
     """Pions and electrons of the same energy in the HCAL alone, by kind."""
     shelf: Shelf = {}
     for label, kind in KINDS.items():
-        names = zip(
-            _names(kind, "pi", ENERGIES, wide), _names(kind, "e", ENERGIES, wide), strict=True
-        )
+        names = zip(_names(kind, "pi", wide), _names(kind, "e", wide), strict=True)
         shelf[label] = [
             (folder.read(pion), folder.read(electron))
             for pion, electron in names
@@ -105,7 +104,7 @@ def _response(alone: Shelf, wide: Shelf) -> Table:
     return table
 
 
-def _resolution(shelf: Shelf) -> list[Table]:
+def _resolution(shelf: Shelf, cells: str) -> list[Table]:
     tables = []
     for kind, pairs in shelf.items():
         if not pairs:
@@ -115,7 +114,7 @@ def _resolution(shelf: Shelf) -> list[Table]:
             fractions = [etot_over_einc(pair[number]) for pair in pairs]
             kinds[f"{particle}, truncated"] = [robust_resolution(v) * 100 for v in fractions]
             kinds[f"{particle}, rms"] = [plain_resolution(v) * 100 for v in fractions]
-        title = f"Resolution of the HCAL alone ({kind})"
+        title = f"Resolution of the HCAL alone, {cells} cells ({kind})"
         made = resolution_tables(title, [pair[0] for pair in pairs], kinds)
         made[0].note = "Expected: electrons 15-19 %, pions 30-37 % times 1 / sqrt(E / GeV)."
         tables += made

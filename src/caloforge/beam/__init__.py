@@ -2,6 +2,6 @@
 
 from caloforge.beam.impact import aimed, directions
 from caloforge.beam.like import IMPACT, like
-from caloforge.beam.particles import PDG, particles
+from caloforge.beam.particles import PDG, particles, pdg_code
 
-__all__ = ["IMPACT", "PDG", "aimed", "directions", "like", "particles"]
+__all__ = ["IMPACT", "PDG", "aimed", "directions", "like", "particles", "pdg_code"]

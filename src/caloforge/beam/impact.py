@@ -31,9 +31,10 @@ def aimed(
         first: number of the first shower.
 
     Raises:
-        ConfigError: a negative or infinite spread or vertex distance.
+        ConfigError: a negative or infinite spread, depth or vertex distance.
     """
-    for flag, value in (("--spread", min(spread)), ("--vertex", vertex)):
+    lengths = (("--spread", min(spread)), ("--vertex", vertex), ("--aim-depth", depth))
+    for flag, value in lengths:
         if not (np.isfinite(value) and value >= 0):
             raise ConfigError(f"{flag} {value:g}: give a distance in mm, 0 or more")
     n = len(incident)
@@ -43,8 +44,6 @@ def aimed(
         direction = directions(incident)
         at_front = point - (point[:, 2] / direction[:, 2])[:, None] * direction
         point = at_front - vertex * direction
-    elif depth < 0:
-        raise ConfigError(f"--aim-depth {depth:g}: a depth in the calorimeter is 0 or more")
     return Incident({**incident.columns, "x": point[:, 0], "y": point[:, 1], "z": point[:, 2]})
 
 

@@ -57,7 +57,7 @@ def particles(
     if phi is not None:
         columns["phi"] = np.deg2rad(values(_text(phi), uniform[:, 2], "--phi"))
     if particle is not None:
-        columns["pdg"] = np.full(n, _pdg(particle), dtype=np.float64)
+        columns["pdg"] = np.full(n, pdg_code(particle), dtype=np.float64)
     return Incident(columns)
 
 
@@ -70,7 +70,12 @@ def _text(value: str | float | Sequence[float]) -> str:
     return ",".join(repr(float(item)) for item in value)
 
 
-def _pdg(particle: str) -> int:
+def pdg_code(particle: str) -> int:
+    """The PDG code of a name such as ``e-``, or of a number in words.
+
+    Raises:
+        ConfigError: neither.
+    """
     if particle in PDG:
         return PDG[particle]
     try:

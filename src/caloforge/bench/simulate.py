@@ -1,7 +1,7 @@
 """What our scoring costs Geant4, how workers scale, and how fast gflash is.
 
-Bare Geant4 is the same geometry and physics without cells and scorers, in a process of its own. The
-two sides take turns, so that a busy machine slows both.
+Bare Geant4 is the same geometry and physics without cells and scorers, in a process of its own,
+shot from the same gun. The two sides take turns, so that a busy machine slows both.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from caloforge.tasks.job import pack
 from caloforge.tasks.process import WorkerProcess
 
 ROUNDS = 7
+SCALING_ROUNDS = 3
+SCALING_SHOWERS = 8
+"""The scaling runs take this many times the showers of a round."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def bench_simulate(
         calorimeter: with stacks of materials.
         particle: what is shot.
         energy: GeV, as on the command line.
-        showers: per round and side; the scaling runs take ten times as many.
+        showers: per round and side; the scaling runs take more.
         workers: compared with one.
         progress: told what is measured.
 
@@ -73,7 +76,7 @@ def bench_simulate(
     assert isinstance(ours, Geant4)
     tell("bare Geant4 against ours")
     rows = _overhead(ours, incident)
-    many = _beam(particle, energy, 10 * showers)
+    many = _beam(particle, energy, SCALING_SHOWERS * showers)
     tell(f"one worker against {workers}")
     rows += _scaling(ours, many, workers)
     try:
@@ -120,21 +123,21 @@ def _ms(seconds: float, incident: Incident) -> float:
 
 
 def _scaling(ours: Simulator, incident: Incident, workers: int) -> list[SimulationTiming]:
-    """Wall time of whole runs, process start and merged file included."""
-    rows: list[SimulationTiming] = []
-    for number in (1, workers):
-        elapsed = _run(ours, incident, number)
-        first = rows[0].ms_per_gev if rows else _ms(elapsed, incident)
-        rows.append(
-            SimulationTiming(
-                f"{number} worker{'s' if number > 1 else ''}",
-                "workers",
-                _ms(elapsed, incident),
-                len(incident) / elapsed,
-                first / _ms(elapsed, incident),
-            )
+    """Median wall time of whole runs, process start and merged file included; in turns."""
+    counts = (1, workers)
+    elapsed = np.array([[_run(ours, incident, n) for n in counts] for _ in range(SCALING_ROUNDS)])
+    medians = np.median(elapsed, axis=0)
+    ratios = (1.0, float(np.median(elapsed[:, 0] / elapsed[:, 1])))
+    return [
+        SimulationTiming(
+            f"{count} worker{'s' if count > 1 else ''}",
+            "workers",
+            _ms(seconds, incident),
+            len(incident) / seconds,
+            ratio,
         )
-    return rows
+        for count, seconds, ratio in zip(counts, medians.tolist(), ratios, strict=True)
+    ]
 
 
 def _run(simulator: Simulator, incident: Incident, workers: int) -> float:

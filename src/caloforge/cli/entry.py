@@ -72,6 +72,18 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
+_SIGINT = 130  # what typer makes of a KeyboardInterrupt
+
+
+def _interrupted() -> int:
+    typer.echo(
+        "caloforge: interrupted; no half-written file is left, and the same command of a long "
+        "simulation (training: with --resume) goes on from here",
+        err=True,
+    )
+    return 1
+
+
 def _unexpected(error: Exception) -> int:
     """One line for a mistake of ours; the trace when CALOFORGE_DEBUG is set."""
     if os.environ.get("CALOFORGE_DEBUG"):
@@ -92,10 +104,9 @@ def run(arguments: list[str]) -> int:
         typer.echo(f"caloforge: error: {one_line(error)}", err=True)
         return error.exit_code
     except typer.Exit as stop:
-        return stop.exit_code
+        return _interrupted() if stop.exit_code == _SIGINT else stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("caloforge: interrupted; no half-written file is left", err=True)
-        return 1
+        return _interrupted()
     except OSError as error:
         typer.echo(f"caloforge: error: {one_line(error)}; check the path and the disk", err=True)
         return 1

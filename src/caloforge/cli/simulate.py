@@ -40,7 +40,7 @@ VERTEX = typer.Option(
     0.0, "--vertex", help="Start the particles this many mm before the front face."
 )
 LIKE = typer.Option(None, "--like", help="Copy the incident particles of this store file.")
-SEED = typer.Option(0, "--seed", min=0, help="Same seed, same showers.")
+SEED = typer.Option(0, "--seed", min=0, max=2**63 - 1, help="Same seed, same showers.")
 ENGINE = typer.Option("geant4", "--engine", help="geant4 or gflash.")
 PHYSICS = typer.Option(None, "--physics", help="Geant4: auto (by the particles), em or ftfp_bert.")
 EM_OPTION = typer.Option(
@@ -140,13 +140,20 @@ def _summary(done: Result, engine: str) -> str:
 
 
 def _copied(like: Path, number: int | None, asked: dict[str, Any]) -> Incident:
-    from caloforge.beam import IMPACT
-    from caloforge.beam import like as like_file
+    import numpy as np
 
+    from caloforge.beam import IMPACT, pdg_code
+    from caloforge.beam import like as like_file
+    from caloforge.showers import Incident
+
+    incident = like_file(like, number, IMPACT)
     given = [name for name, value in asked.items() if value is not None]
+    if given == ["particle"] and "pdg" not in incident:
+        pdg = np.full(len(incident), pdg_code(asked["particle"]))
+        return Incident({**incident.columns, "pdg": pdg})
     if given:
         raise ConfigError(f"--like copies the particles; leave --{given[0].replace('_', '-')} out")
-    return like_file(like, number, IMPACT)
+    return incident
 
 
 def _shot(calorimeter: Calorimeter, number: int, seed: int, asked: dict[str, Any]) -> Incident:

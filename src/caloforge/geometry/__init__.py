@@ -4,7 +4,7 @@ from caloforge.geometry.calorimeter import Calorimeter, Layer, Material, Stack
 from caloforge.geometry.catalog import detector_names, load_detector
 from caloforge.geometry.join import behind
 from caloforge.geometry.segmentation import CartesianGrid, CylindricalGrid
-from caloforge.geometry.slabs import Slab, depth, readout_width, slabs_of, width
+from caloforge.geometry.slabs import Slab, depth, slabs_of, width
 
 __all__ = [
     "Calorimeter",
@@ -18,7 +18,6 @@ __all__ = [
     "depth",
     "detector_names",
     "load_detector",
-    "readout_width",
     "slabs_of",
     "width",
 ]

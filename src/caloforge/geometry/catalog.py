@@ -32,6 +32,8 @@ def load_detector(name_or_file: str | Path) -> Calorimeter:
     """
     text = str(name_or_file)
     if "+" in text and not Path(text).exists():
+        if not all(part.strip() for part in text.split("+")):
+            raise GeometryError(f"detector '{text}': name two calorimeters, as in front+back")
         return reduce(behind, [load_detector(part.strip()) for part in text.split("+")])
     if text in detector_names():
         return _shipped(text)

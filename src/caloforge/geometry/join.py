@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from caloforge.errors import GeometryError
 from caloforge.geometry.calorimeter import Calorimeter
+from caloforge.geometry.slabs import width
 
 
 def behind(front: Calorimeter, back: Calorimeter) -> Calorimeter:
@@ -23,12 +24,12 @@ def behind(front: Calorimeter, back: Calorimeter) -> Calorimeter:
     shifted = tuple(
         layer.model_copy(update={"z": round(layer.z + depth, 9)}) for layer in back.layers
     )
-    widths = [part.width for part in (front, back) if part.width is not None]
+    given = front.width is not None or back.width is not None
     return Calorimeter(
         name=f"{front.name}+{back.name}",
         description=f"{back.name} behind {front.name}",
         cell_threshold=min(front.cell_threshold, back.cell_threshold),
-        width=max(widths) if widths else None,
+        width=max(width(front), width(back)) if given else None,
         stacks=front.stacks + back.stacks,
         layers=front.layers + shifted,
     )

@@ -48,8 +48,8 @@ def slabs_of(calorimeter: Calorimeter) -> list[Slab]:
     empty = [number for number in range(calorimeter.n_layers) if number not in read]
     if empty:
         raise GeometryError(
-            f"{calorimeter.name}: layer {empty[0]} holds no active material; check the layers' "
-            "thickness against the stacks"
+            f"{calorimeter.name}: layer {empty[0]} holds no active material; say 'active: true' "
+            "in the stacks, or check the layers' thickness against them"
         )
     return slabs
 
@@ -82,7 +82,7 @@ def depth(calorimeter: Calorimeter) -> float:
     return sum(stack.thickness for stack in calorimeter.stacks)
 
 
-def readout_width(calorimeter: Calorimeter) -> float:
+def _readout_width(calorimeter: Calorimeter) -> float:
     """Full transverse size of the cells (mm): twice the reach of the widest layer."""
     reach = 0.0
     for layer in calorimeter.layers:
@@ -102,7 +102,7 @@ def width(calorimeter: Calorimeter) -> float:
     Raises:
         GeometryError: the given width does not hold the cells.
     """
-    cells = readout_width(calorimeter)
+    cells = _readout_width(calorimeter)
     if calorimeter.width is None:
         return cells
     if calorimeter.width < cells - _TOUCH:

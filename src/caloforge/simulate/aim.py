@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from caloforge.beam import directions
 from caloforge.errors import ConfigError
-from caloforge.geometry import Calorimeter, readout_width
+from caloforge.geometry import Calorimeter, CylindricalGrid
+from caloforge.geometry.segmentation import Segmentation
 from caloforge.showers import Incident
 
 GAP = 1.0
@@ -45,7 +46,7 @@ def centred(incident: Incident) -> Incident:
 
 
 def check_aim(calorimeter: Calorimeter, incident: Incident) -> None:
-    """Refuse particles whose line misses the cells, or does not meet a barrel along its normal.
+    """Refuse particles that miss the front cells, or do not meet a barrel along its normal.
 
     Raises:
         ConfigError: naming the particle.
@@ -59,12 +60,19 @@ def check_aim(calorimeter: Calorimeter, incident: Incident) -> None:
                 "the normal (--theta 90, no --spread)"
             )
         return
-    half = readout_width(calorimeter) / 2
-    missed = np.any(np.abs(entry) > half, axis=1)
-    if missed.any():
-        number = int(np.flatnonzero(missed)[0])
+    inside = _inside(calorimeter.layers[0].segmentation, entry)
+    if not inside.all():
+        number = int(np.flatnonzero(~inside)[0])
         x, y = entry[number]
         raise ConfigError(
             f"particle {number} crosses z = 0 at x = {x:.1f}, y = {y:.1f} mm and misses the "
-            f"cells of {calorimeter.name}, {2 * half:g} mm wide; change --theta or --spread"
+            f"front cells of {calorimeter.name}; change --theta, --spread or --window"
         )
+
+
+def _inside(grid: Segmentation, entry: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points (n, 2) lie within the reach of a layer's cells."""
+    if isinstance(grid, CylindricalGrid):
+        return np.asarray(np.hypot(entry[:, 0], entry[:, 1]) <= grid.r_edges[-1])
+    half = np.array([grid.nx * grid.dx, grid.ny * grid.dy]) / 2
+    return np.asarray(np.all(np.abs(entry - np.asarray(grid.centre)) <= half, axis=1))

@@ -64,6 +64,17 @@ def simulate(
     Raises:
         ConfigError, GeometryError, SimulationError, OutputError: see their messages.
     """
+    if workers != 1 and dask is not None:
+        raise ConfigError("workers are processes here, dask has its own; give one of them")
+    asked = {
+        "particle": particle,
+        "energy": energy,
+        "theta": theta,
+        "phi": phi,
+        "spread": list(spread) if any(spread) else None,
+        "aim_depth": aim_depth or None,
+        "vertex": vertex or None,
+    }
     calorimeter = detector if isinstance(detector, Calorimeter) else load_detector(detector)
     if incident is None:
         if energy is None or particle is None:
@@ -75,11 +86,21 @@ def simulate(
             vertex=vertex,
             seed=seed,
         )
+    elif n != 1 or any(value is not None for value in asked.values()):
+        raise ConfigError("incident=... says it all: leave n, energy, particle and angles out")
     simulator = open_simulator(engine, calorimeter, incident, **options)
     executor = LocalWorkers(workers) if dask is None else DaskCluster(dask)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "showers.h5" if output is None else Path(output)
-        simulate_to_store(simulator, incident, path, executor=executor, seed=seed, window=window)
+        simulate_to_store(
+            simulator,
+            incident,
+            path,
+            executor=executor,
+            seed=seed,
+            window=window,
+            config=asked,
+        )
         if output is not None:
             return path
         with open_showers(path) as reader:

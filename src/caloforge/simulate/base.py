@@ -49,6 +49,9 @@ class Simulator(ABC):
     def cost(self, incident: Incident) -> NDArray[np.float64]:
         """About how many CPU seconds each particle will take, shape (n,)."""
 
+    def prepare(self) -> None:  # noqa: B027
+        """Do what the first :meth:`simulate` of a process would do once: not part of its time."""
+
     @abstractmethod
     def simulate(
         self, incident: Incident, *, seed: int, first: int = 0, advance: Advance | None = None

@@ -11,6 +11,7 @@ import numpy as np
 
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
+from caloforge.simulate.aim import check_aim
 from caloforge.simulate.base import Advance, Simulator
 from caloforge.simulate.window import central_window, window_calorimeter
 from caloforge.tasks import Executor, Progress, Result, Shard, plan_shards, run_sharded
@@ -30,6 +31,10 @@ class SimulationJob:
     incident: Incident
     seed: int
     window: Calorimeter | None = None
+
+    def prepare(self) -> None:
+        """Start the simulator."""
+        self.simulator.prepare()
 
     def __call__(self, shard: Shard, advance: Advance) -> Showers:
         """The showers of the shard."""
@@ -68,6 +73,8 @@ def simulate_to_store(
     """
     simulator.check(incident)
     small = None if window is None else window_calorimeter(simulator.calorimeter, *window)
+    if small is not None:
+        check_aim(small, incident)
     calorimeter = small or simulator.calorimeter
     asked = {key: value for key, value in (config or {}).items() if value is not None}
     settings = {
@@ -92,8 +99,9 @@ def simulate_to_store(
         calorimeter=calorimeter,
         provenance=provenance,
         identity={
-            "settings": settings,
+            "settings": {k: v for k, v in settings.items() if k not in asked},
             "seed": seed,
+            "number": len(incident),
             "particles": incident.digest(),
             "window": list(window or ()),
         },

@@ -63,7 +63,7 @@ class _Place:
     station: Station
     digest: str
     run: str
-    uses: int = 0
+    expiry: threading.Timer | None = None
 
 
 class _Pool:
@@ -101,8 +101,9 @@ class _Pool:
             digest = hashlib.sha256(packed).hexdigest()
             self._close([place for place in self._idle if place.digest != digest])
             place = self._idle.pop() if self._idle else _Place(Station(packed), digest, run)
+            if place.expiry is not None:
+                place.expiry.cancel()
             place.run = run
-            place.uses += 1
             self._busy.append(place)
             return place
 
@@ -113,13 +114,13 @@ class _Pool:
             if place.run not in self._jobs:
                 self._close([place])
                 return
-        timer = threading.Timer(IDLE_SECONDS, self._expire, (place, place.uses))
-        timer.daemon = True
-        timer.start()
+            place.expiry = threading.Timer(IDLE_SECONDS, self._expire, (place,))
+            place.expiry.daemon = True
+            place.expiry.start()
 
-    def _expire(self, place: _Place, uses: int) -> None:
-        with self._lock:
-            if place in self._idle and place.uses == uses:
+    def _expire(self, place: _Place) -> None:
+        with self._lock:  # a timer that was cancelled too late finds its place taken
+            if place in self._idle and place.expiry is threading.current_thread():
                 self._close([place])
 
     def end(self, run: str) -> None:

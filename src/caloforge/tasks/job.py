@@ -22,6 +22,9 @@ class Job(Protocol):
     its main thread, for one shard after the other.
     """
 
+    # A job may also have a method prepare(): called before the clock of every shard starts, for
+    # what a process has to do only once.
+
     def __call__(self, shard: Shard, advance: Advance) -> Showers:
         """``len(shard)`` showers; ``provenance.source`` is the same for all shards."""
 

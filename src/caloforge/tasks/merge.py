@@ -16,6 +16,7 @@ from caloforge.tasks.parts import SHARDS, Parts, shard_name
 from caloforge.tasks.plan import Shard
 
 _BATCH = 200
+_FOREIGN = {*SUFFIXES, ".hdf", ".he5", ".root", ".parquet", ".npz", ".npy", ".csv", ".xml", ".json"}
 
 
 def _is_file(output: Path) -> bool:
@@ -30,6 +31,11 @@ def _replaceable(output: Path) -> list[str]:
 def check_output(output: Path) -> None:
     """Raise OutputError unless ``output`` can be written; before any work."""
     if not _is_file(output):
+        if output.suffix.lower() in _FOREIGN:
+            raise OutputError(
+                f"{output}: showers are written as {' or '.join(SUFFIXES)}, or as a folder of "
+                "shards; change the name, and convert the result"
+            )
         check_result_folder(output, _replaceable(output))
         return
     check_folder(output)

@@ -79,7 +79,7 @@ def _too_often(shard: Shard, died: WorkerDied) -> SimulationError:
     if died.reason == "SIGKILL":
         advice = "perhaps memory ran out: use fewer --workers"
     else:
-        advice = "make fewer showers to find the one that does it"
+        advice = "mend what it says; if it says nothing, make fewer showers to find the one"
     return SimulationError(
         f"{shard}: the worker process died {TRIES} times ({died.reason}); "
         f"it last said: {said}; {advice}"

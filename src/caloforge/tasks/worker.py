@@ -115,6 +115,9 @@ def _serve(requests: queue.SimpleQueue[bytes], outbox: _Outbox) -> None:
 
 
 def _make(job: Job, shard: Shard, outbox: _Outbox) -> Finished:
+    prepare = getattr(job, "prepare", None)
+    if prepare is not None:
+        prepare()
     start = time.process_time()
     showers = job(shard, outbox.advance)
     seconds = time.process_time() - start

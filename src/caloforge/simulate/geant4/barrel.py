@@ -4,7 +4,7 @@ Seen from the point where the particle enters, a shell of radius R lies v^2 / 2R
 at a distance v across the barrel. Around the shower axis the calorimeter is built as columns, one
 per ring of the mesh, each set forward by its mean sag r^2 / 4R; so each ring, sector and layer of
 the mesh is a Geant4 volume. In Par04 the sag is 0.03 mm at r = 10 mm and 0.55 mm at the rim of the
-mesh, where it varies by as much around the axis.
+mesh, where it varies by as much around the axis. The column outside the mesh closes the shower.
 
 A mesh in a parallel world would follow the shells to the micrometre, but its boundaries shorten the
 steps of soft electrons everywhere: the energy seen in 0.3 mm of silicon then drops by 9 %.
@@ -16,26 +16,10 @@ from itertools import pairwise
 from math import hypot, pi
 from typing import Any
 
-from caloforge.errors import GeometryError
-from caloforge.geometry import Calorimeter, CylindricalGrid, Slab, depth, slabs_of, width
+from caloforge.geometry import Calorimeter, Slab, depth, slabs_of, width
 from caloforge.simulate.geant4.planar import filling_of
 from caloforge.simulate.geant4.volumes import Scored, Volumes
-
-
-def mesh_of(calorimeter: Calorimeter) -> CylindricalGrid:
-    """The rings and sectors that every layer of a concentric calorimeter shares.
-
-    Raises:
-        GeometryError: the layers are not cylindrical, or not alike.
-    """
-    grid = calorimeter.layers[0].segmentation
-    alike = all(layer.segmentation == grid for layer in calorimeter.layers)
-    if not (alike and isinstance(grid, CylindricalGrid) and grid.r_edges[0] == 0.0):
-        raise GeometryError(
-            f"{calorimeter.name}: the layers of a concentric calorimeter need the same rings from "
-            "r = 0; change the segmentation or remove inner_radius"
-        )
-    return grid
+from caloforge.simulate.readout import mesh_of
 
 
 class Barrel:

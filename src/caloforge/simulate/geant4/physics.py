@@ -13,12 +13,14 @@ _EM = (
     "G4EmStandardPhysics_option3",
     "G4EmStandardPhysics_option4",
 )
+_CUT_PARTICLES = ("gamma", "e-", "e+", "proton")
 _HADRONIC = (
     "G4EmExtraPhysics",
     "G4HadronElasticPhysics",
     "G4HadronPhysicsFTFP_BERT",
     "G4StoppingPhysics",
     "G4IonPhysics",
+    "G4NeutronTrackingCut",
 )
 
 
@@ -44,7 +46,11 @@ def physics_list(g4: Any, physics: str, em_option: int, cut: float, tables: Tabl
             self.parts = [getattr(g4, name)() for name in names]
             for part in self.parts:
                 self.RegisterPhysics(part)
-            self.SetDefaultCutValue(cut)
+
+        def SetCuts(self) -> None:
+            """Geant4 calls this; SetDefaultCutValue would be lost between Python and C++."""
+            for particle in _CUT_PARTICLES:
+                self.SetCutValue(cut, particle)
 
     made = List()
     parameters = g4.G4EmParameters.Instance()  # after the list: its parts set the defaults

@@ -35,7 +35,10 @@ def load_geant4(tables: Tables) -> Any:
         SimulationError: not installed.
     """
     empty = Path(tempfile.gettempdir()) / f"caloforge-no-tables-{getattr(os, 'getuid', int)()}"
-    empty.mkdir(exist_ok=True)
+    try:
+        empty.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SimulationError(f"{empty}: cannot make this folder ({one_line(error)})") from error
     os.environ.update(tables.environment(empty))
     try:
         import geant4_pybind
@@ -127,7 +130,8 @@ class Session:
         """Simulate the particles, one event each; see :meth:`Simulator.simulate`."""
         table = self.g4.G4ParticleTable.GetParticleTable()
         for code in np.unique(incident["pdg"]):
-            if table.FindParticle(int(code)) is None:
+            found = table.FindParticle(int(code))
+            if found is None or found.IsShortLived():
                 raise ConfigError(f"--particle {code}: Geant4 knows no such PDG code")
         self.events, self._advance = [], advance
         barrel = self.calorimeter.inner_radius is not None

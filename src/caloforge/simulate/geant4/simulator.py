@@ -9,18 +9,35 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import ConfigError, SimulationError
-from caloforge.geometry import Calorimeter, slabs_of
+from caloforge.beam import PDG
+from caloforge.errors import ConfigError, GeometryError, SimulationError
+from caloforge.geometry import Calorimeter, depth, width
 from caloforge.showers import Incident, Showers
 from caloforge.simulate.aim import check_aim
 from caloforge.simulate.base import Advance, Simulator
 from caloforge.simulate.geant4.tables import Tables, find_tables, how_to_get
+from caloforge.simulate.readout import check_readout
 
 if TYPE_CHECKING:
     from caloforge.simulate.geant4.session import Session
 
 ELECTROMAGNETIC_PARTICLES = (11, -11, 22, 111, 13, -13)
-"""PDG codes that the purely electromagnetic list treats in full: e-, e+, gamma, pi0, mu-, mu+."""
+"""PDG codes for which the purely electromagnetic list is enough: e-, e+, gamma, pi0, mu-, mu+.
+
+(Only the capture of stopped mu- is missing there.)
+"""
+
+LIGHTEST_CODE = 11
+"""Smaller PDG codes are quarks."""
+
+RELAXATION_OPTIONS = (3, 4)
+"""EM options that need the tables of atomic relaxation."""
+
+LARGEST = 15_000.0
+"""Largest width and depth (mm): the world's vacuum holds them and the beam."""
+
+SMALLEST_CUT, LARGEST_CUT = 1e-3, 1e3
+"""Production cuts (mm) that make sense."""
 
 LOWEST, HIGHEST = 1e-3, 1e8
 """Energies (MeV) that Geant4's standard physics covers: 1 keV to 100 TeV."""
@@ -50,13 +67,22 @@ class Geant4(Simulator):
     bare: bool = False
 
     def __post_init__(self) -> None:
-        slabs_of(self.calorimeter)
+        check_readout(self.calorimeter)
+        size = max(width(self.calorimeter), depth(self.calorimeter))
+        if size > LARGEST:
+            raise GeometryError(
+                f"{self.calorimeter.name}: {size:g} mm wide or deep; at most {LARGEST:g} mm fit "
+                "into Geant4's world"
+            )
         if self.physics not in ("em", "ftfp_bert"):
             raise ConfigError(f"--physics {self.physics}: choose auto, em or ftfp_bert")
         if self.em_option not in range(5):
             raise ConfigError(f"--em-option {self.em_option}: choose 0, 1, 2, 3 or 4")
-        if not (np.isfinite(self.cut) and self.cut > 0):
-            raise ConfigError(f"--cut {self.cut}: the production cut must be positive (mm)")
+        if not SMALLEST_CUT <= self.cut <= LARGEST_CUT:
+            raise ConfigError(
+                f"--cut {self.cut:g}: give a production cut between {SMALLEST_CUT:g} and "
+                f"{LARGEST_CUT:g} mm"
+            )
 
     def check(self, incident: Incident) -> None:
         """See :meth:`Simulator.check`.
@@ -67,11 +93,17 @@ class Geant4(Simulator):
         if "pdg" not in incident:
             raise ConfigError("--particle is missing; give one, as in --particle e-")
         codes = {int(code) for code in np.unique(incident["pdg"])}
+        quarks = sorted(code for code in codes if abs(code) < LIGHTEST_CODE)
+        if quarks:
+            raise ConfigError(
+                f"--particle {quarks[0]}: Geant4 tracks no such particle; choose another"
+            )
         foreign = sorted(codes - set(ELECTROMAGNETIC_PARTICLES))
         if foreign and self.physics == "em":
+            names = {code: name for name, code in PDG.items()}
             raise ConfigError(
-                f"--particle {foreign[0]}: hadronic showers need --physics ftfp_bert, "
-                "not the electromagnetic list"
+                f"--particle {names.get(foreign[0], foreign[0])}: hadronic showers need "
+                "--physics ftfp_bert, not the electromagnetic list"
             )
         low, high = float(incident.energy.min()), float(incident.energy.max())
         if low < LOWEST or high > HIGHEST:
@@ -106,10 +138,10 @@ class Geant4(Simulator):
             raise SimulationError(
                 f"--physics ftfp_bert needs the tables G4PARTICLEXS; {how_to_get(hadronic=True)}"
             )
-        if self.em_option == 4 and not tables.relaxation:
+        if self.em_option in RELAXATION_OPTIONS and not tables.relaxation:
             raise SimulationError(
-                "--em-option 4 needs the atomic relaxation tables of a full G4EMLOW; "
-                f"use another option, or {how_to_get()}"
+                f"--em-option {self.em_option} needs the atomic relaxation tables of a full "
+                f"G4EMLOW; use option 0, or {how_to_get()}"
             )
         return tables
 
@@ -127,7 +159,12 @@ class Geant4(Simulator):
             "geant4_pybind": self.version(),
             "photoelectric_tables": tables.photoelectric,
             "tables": tables.identity(hadronic=self.physics == "ftfp_bert"),
+            **({"bare": True} if self.bare else {}),
         }
+
+    def prepare(self) -> None:
+        """Start Geant4 in this process."""
+        _session(self)
 
     def cost(self, incident: Incident) -> NDArray[np.float64]:
         """About 6 ms per GeV, and a millisecond for the event."""

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter, Material, Stack
 from caloforge.simulate.gflash.medium import (
     Medium,
@@ -186,20 +185,12 @@ def build_depth(calorimeter: Calorimeter) -> Depth:
     """Cut the stacks of a calorimeter into steps and pieces.
 
     Raises:
-        GeometryError: no stacks, none of their slabs is active, or an unknown material.
+        GeometryError: an unknown material.
     """
-    if not calorimeter.stacks:
-        raise GeometryError(
-            f"{calorimeter.name}: gflash needs to know the materials; add 'stacks' to the YAML"
-        )
     builder = _Builder(calorimeter)
     for stack in calorimeter.stacks:
         builder.stack(stack)
     pieces = builder.pieces
-    if not any(piece.visible > 0 for piece in pieces):
-        raise GeometryError(
-            f"{calorimeter.name}: no slab inside a layer is active; say 'active: true' in 'stacks'"
-        )
     low = np.array([piece.low for piece in pieces])
     high = np.array([piece.high for piece in pieces])
     step = np.array(builder.piece_step, dtype=np.int64)

@@ -28,6 +28,7 @@ from caloforge.simulate.gflash.limits import PHOTON, check
 from caloforge.simulate.gflash.materials import SCATTERING_ENERGY
 from caloforge.simulate.gflash.spots import Readout, Spots, inclined, radii
 from caloforge.simulate.gflash.tuning import Tuning, tuning_for
+from caloforge.simulate.readout import check_readout
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +53,7 @@ class _Block:
 
 def _generator(seed: int, number: int) -> np.random.Generator:
     key = (seed % 2**64) | (SIMULATION_STREAM << 64)
-    return np.random.Generator(np.random.Philox(key=key, counter=number << 128))
+    return np.random.Generator(np.random.Philox(key=key, counter=int(number) << 128))
 
 
 class GFlash(Simulator):
@@ -70,6 +71,7 @@ class GFlash(Simulator):
     name = "gflash"
 
     def __init__(self, calorimeter: Calorimeter, tuning: Tuning | None = None) -> None:
+        check_readout(calorimeter)
         self.calorimeter = calorimeter
         self.tuning = tuning_for(calorimeter) if tuning is None else tuning
         self.depth: Depth = build_depth(calorimeter)
