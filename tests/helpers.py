@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer, load_detector
 from caloforge.showers import Incident, Provenance, Showers
@@ -42,3 +46,25 @@ def random_showers(
 def lcd_showers(n: int, seed: int = 0) -> Showers:
     """Sparse random showers in lcd-ecal-25."""
     return random_showers(n, load_detector("lcd-ecal-25"), seed, occupancy=0.02)
+
+
+@contextmanager
+def local_dask(n_workers: int) -> Iterator[Any]:
+    """A dask cluster on this machine; the test is skipped where dask is not installed.
+
+    dask would otherwise set OMP_NUM_THREADS=1 in this process for good, and a later test's training
+    in a fresh process would add in another order.
+    """
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    dask = pytest.importorskip("dask")
+    settings = {
+        "distributed.nanny.pre-spawn-environ": {},
+        "distributed.comm.timeouts.connect": "3s",  # of a worker that died
+    }
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(
+            n_workers=n_workers, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+    ):
+        yield cluster

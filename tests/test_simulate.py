@@ -23,7 +23,7 @@ from caloforge.showers import Incident, Showers
 from caloforge.simulate import central_window, to_store
 from caloforge.simulate.window import window_calorimeter
 from caloforge.store import write_showers
-from helpers import random_showers
+from helpers import local_dask, random_showers
 from table_sets import hide_tables
 
 SHORT = ["simulate", "lcd-ecal", "--particle", "e-", "--energy", "8"]
@@ -216,12 +216,9 @@ def test_bench_compares_both_sides(geant4: None, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_dask_cluster_makes_the_same_file(tmp_path: Path, small_shards: None) -> None:
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
     more = ["-n", "60", "--seed", "3"]
     assert run([*GFLASH, *more, "-o", str(tmp_path / "here.h5")]) == 0
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0"
-    ) as cluster:
+    with local_dask(2) as cluster:
         address = cluster.scheduler_address
         assert run([*GFLASH, *more, "--dask", address, "-o", str(tmp_path / "there.h5")]) == 0
     assert content(read(tmp_path / "here.h5")) == content(read(tmp_path / "there.h5"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from caloforge.errors import ConfigError, SimulationError
 from caloforge.tasks import DaskCluster, LocalWorkers, Progress
+from helpers import local_dask
 from task_jobs import Dies, Plain, Raises, Slow
 from task_runs import all_gone, content, interrupt_after, processes, run
 
@@ -26,15 +28,10 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
 
 @pytest.fixture(scope="module")
 def dask_cluster() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    dask = pytest.importorskip("dask")
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": "3s"}),  # of a worker that died
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as running,
-    ):
+    threads = os.environ.get("OMP_NUM_THREADS")
+    with local_dask(2) as running:
         yield running
+    assert os.environ.get("OMP_NUM_THREADS") == threads
 
 
 @pytest.fixture
@@ -104,11 +101,7 @@ def test_dask_scheduler_that_is_not_there(
 
 
 def test_dask_scheduler_without_workers(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    with (
-        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
-        pytest.raises(SimulationError, match="dask worker "),
-    ):
+    with local_dask(0) as empty, pytest.raises(SimulationError, match="dask worker "):
         address = empty.scheduler_address
         run(Plain(), tmp_path / "out.h5", DaskCluster(address, patience=0.2))
 

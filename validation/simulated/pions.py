@@ -7,7 +7,7 @@ import numpy as np
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 from caloforge.validate import etot_over_einc
-from simulated.electrons import resolution_tables
+from simulated.electrons import resolution_tables, window
 from simulated.estimators import (
     Floats,
     Value,
@@ -39,26 +39,29 @@ Shelf = dict[str, list[tuple[Showers, Showers]]]
 
 def pions(folder: Samples) -> list[Table]:
     """All tables of this section."""
-    alone = [n for kind in KINDS.values() for w in ("", "wide-") for n in _names(kind, "pi", w)]
+    alone = [name for kind in KINDS.values() for name in _names(kind, "pi")]
     together = [f"pi-{kind}{energy}" for kind in KINDS.values() for energy in ENERGIES]
     folder.present([*alone, *together])
-    narrow, wide = _pairs(folder, ""), _pairs(folder, "wide-")
+    wide = _pairs(folder)
+    narrow = {
+        kind: [(window(pion, 11), window(electron, 11)) for pion, electron in pairs]
+        for kind, pairs in wide.items()
+    }
     tables = [_response(narrow, wide), *_resolution(narrow, "11x11"), *_resolution(wide, "33x33")]
     tables += [_leakage(narrow), _containment(wide), *_combined(folder, narrow)]
     return [*tables, _interactions(folder)]
 
 
-def _names(kind: str, particle: str, wide: str = "") -> list[str]:
-    """Names of the files of the HCAL alone: hcal-pi-birks-10, hcal-wide-birks-pi-10."""
-    middle = f"{wide}{kind}{particle}-" if wide else f"{particle}-{kind}"
-    return [f"hcal-{middle}{energy}" for energy in ENERGIES]
+def _names(kind: str, particle: str) -> list[str]:
+    """Names of the files of the HCAL alone, 33x33 cells: hcal-pi-birks-10."""
+    return [f"hcal-{particle}-{kind}{energy}" for energy in ENERGIES]
 
 
-def _pairs(folder: Samples, wide: str) -> Shelf:
+def _pairs(folder: Samples) -> Shelf:
     """Pions and electrons of the same energy in the HCAL alone, by kind."""
     shelf: Shelf = {}
     for label, kind in KINDS.items():
-        names = zip(_names(kind, "pi", wide), _names(kind, "e", wide), strict=True)
+        names = zip(_names(kind, "pi"), _names(kind, "e"), strict=True)
         shelf[label] = [
             (folder.read(pion), folder.read(electron))
             for pion, electron in names

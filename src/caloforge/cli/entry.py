@@ -84,6 +84,10 @@ def _interrupted() -> int:
     return 1
 
 
+def _exit_code(code: int) -> int:
+    return _interrupted() if code == _SIGINT else code
+
+
 def _unexpected(error: Exception) -> int:
     """One line for a mistake of ours; the trace when CALOFORGE_DEBUG is set."""
     if os.environ.get("CALOFORGE_DEBUG"):
@@ -104,7 +108,7 @@ def run(arguments: list[str]) -> int:
         typer.echo(f"caloforge: error: {one_line(error)}", err=True)
         return error.exit_code
     except typer.Exit as stop:
-        return _interrupted() if stop.exit_code == _SIGINT else stop.exit_code
+        return _exit_code(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except OSError as error:
@@ -116,4 +120,4 @@ def run(arguments: list[str]) -> int:
             show()
             return int(error.exit_code)
         return _unexpected(error)
-    return int(result) if isinstance(result, int) else 0
+    return _exit_code(result if isinstance(result, int) else 0)

@@ -146,14 +146,17 @@ def _copied(like: Path, number: int | None, asked: dict[str, Any]) -> Incident:
     from caloforge.beam import like as like_file
     from caloforge.showers import Incident
 
-    incident = like_file(like, number, IMPACT)
     given = [name for name, value in asked.items() if value is not None]
-    if given == ["particle"] and "pdg" not in incident:
-        pdg = np.full(len(incident), pdg_code(asked["particle"]))
-        return Incident({**incident.columns, "pdg": pdg})
-    if given:
-        raise ConfigError(f"--like copies the particles; leave --{given[0].replace('_', '-')} out")
-    return incident
+    refusal = f"--like copies the particles; leave --{''.join(given[:1]).replace('_', '-')} out"
+    if given and given != ["particle"]:
+        raise ConfigError(refusal)
+    incident = like_file(like, number, IMPACT)
+    if not given:
+        return incident
+    if "pdg" in incident:
+        raise ConfigError(refusal)
+    pdg = np.full(len(incident), pdg_code(asked["particle"]))
+    return Incident({**incident.columns, "pdg": pdg})
 
 
 def _shot(calorimeter: Calorimeter, number: int, seed: int, asked: dict[str, Any]) -> Incident:

@@ -77,15 +77,7 @@ def simulate(
     }
     calorimeter = detector if isinstance(detector, Calorimeter) else load_detector(detector)
     if incident is None:
-        if energy is None or particle is None:
-            raise ConfigError("simulate needs particle=... and energy=... (GeV), or incident=...")
-        incident = aimed(
-            particles(n, energy, theta=theta, phi=phi, particle=particle, seed=seed),
-            spread=spread,
-            depth=aim_depth,
-            vertex=vertex,
-            seed=seed,
-        )
+        incident = _shot(asked, n, seed)
     elif n != 1 or any(value is not None for value in asked.values()):
         raise ConfigError("incident=... says it all: leave n, energy, particle and angles out")
     simulator = open_simulator(engine, calorimeter, incident, **options)
@@ -93,15 +85,22 @@ def simulate(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "showers.h5" if output is None else Path(output)
         simulate_to_store(
-            simulator,
-            incident,
-            path,
-            executor=executor,
-            seed=seed,
-            window=window,
-            config=asked,
+            simulator, incident, path, executor=executor, seed=seed, window=window, config=asked
         )
         if output is not None:
             return path
         with open_showers(path) as reader:
             return reader.read()
+
+
+def _shot(asked: dict[str, Any], n: int, seed: int) -> Incident:
+    if asked["energy"] is None or asked["particle"] is None:
+        raise ConfigError("simulate needs particle=... and energy=... (GeV), or incident=...")
+    words = {name: asked[name] for name in ("energy", "theta", "phi", "particle")}
+    return aimed(
+        particles(n, **words, seed=seed),
+        spread=tuple(asked["spread"] or (0.0, 0.0)),
+        depth=asked["aim_depth"] or 0.0,
+        vertex=asked["vertex"] or 0.0,
+        seed=seed,
+    )
