@@ -245,6 +245,15 @@ def test_like_takes_a_particle_for_files_without_one(tmp_path: Path) -> None:
     assert read(tmp_path / "a.h5").incident["pdg"].tolist() == [22, 22, 22]
 
 
+def test_python_takes_arrays() -> None:
+    showers = caloforge.simulate(
+        "lcd-ecal", particle="e-", energy=np.array([10.0, 20.0]), engine="gflash", theta=80
+    )
+    assert isinstance(showers, Showers)
+    assert showers.incident.energy.tolist() == [10e3, 20e3]
+    assert showers.provenance.config["energy"] == "10.0,20.0"
+
+
 def test_python_refuses_what_it_would_ignore() -> None:
     beam = particles(1, 10, particle="e-")
     with pytest.raises(ConfigError, match="leave n, energy, particle and angles out"):

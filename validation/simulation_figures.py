@@ -17,6 +17,7 @@ from typing import Any
 
 from caloforge import __version__
 from simulated.calogan import calogan
+from simulated.classical import classical
 from simulated.electrons import electrons
 from simulated.figures import draw_figures
 from simulated.par04 import par04
@@ -28,6 +29,7 @@ from simulated.two_samples import two_samples
 Make = Callable[[Samples], list[Table]]
 SECTIONS: dict[str, tuple[str, Make]] = {
     "electrons": ("Electrons in lcd-ecal", electrons),
+    "gflash": ("gflash in lcd-ecal", classical),
     "calogan": ("CaloGAN's calorimeter", calogan),
     "par04": ("Par04 barrel", par04),
     "photons": ("Photons and pi0 in lcd-ecal", photons),

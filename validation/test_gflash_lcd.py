@@ -11,22 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from caloforge.geometry import load_detector
 from caloforge.showers import Showers
 from caloforge.simulate.gflash import GFlash
 from caloforge.sources import detect
+from simulated.classical import compared_layers, compared_rings, layer_profile, radial_profile
 
 TOLERANCE = 0.10
-RADII = np.array([0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 40.0, 100.0])
-"""Distance (mm) of a cell's centre from the impact point."""
-LAYER_SHARE = 0.01
-"""Layers that hold more of the visible energy are compared."""
-CONTAINED = 0.95
-"""Radial bins are compared up to the one that reaches this part of the visible energy."""
-
-Floats = NDArray[np.float64]
 
 
 @cache
@@ -42,32 +34,14 @@ def gflash(path: Path, detector: str) -> Showers:
     return simulator.simulate(geant4(path, detector).incident, seed=1)
 
 
-def layer_profile(showers: Showers) -> Floats:
-    """Mean visible energy per layer over incident energy."""
-    return np.asarray((showers.layer_energy / showers.incident.energy[:, None]).mean(axis=0))
-
-
-def radial_profile(showers: Showers) -> Floats:
-    """Mean visible energy per ring around the impact point over incident energy."""
-    positions = showers.calorimeter.cell_positions[showers.cell]
-    row = showers.hit_shower
-    x, y = (positions[:, i] - showers.incident[name][row] for i, name in enumerate("xy"))
-    ring = np.searchsorted(RADII, np.hypot(x, y), side="right") - 1
-    weights = showers.energy / showers.incident.energy[row]
-    return np.bincount(ring, weights, minlength=len(RADII) - 1) / len(showers)
-
-
-def assert_layers_agree(reference: Showers, generated: Showers) -> None:
-    expected, found = layer_profile(reference), layer_profile(generated)
-    compared = expected > LAYER_SHARE * expected.sum()
-    assert found[compared] == pytest.approx(expected[compared], rel=TOLERANCE)
-
-
-def assert_rings_agree(reference: Showers, generated: Showers) -> None:
-    expected, found = radial_profile(reference), radial_profile(generated)
-    contained = np.cumsum(expected) / expected.sum()
-    compared = slice(0, int(np.searchsorted(contained, CONTAINED)) + 1)
-    assert found[compared] == pytest.approx(expected[compared], rel=TOLERANCE)
+def assert_profiles_agree(reference: Showers, generated: Showers, *, rings: bool = True) -> None:
+    """Mean layer profiles, and mean profiles around the impact point."""
+    pairs = [(layer_profile, compared_layers(reference))]
+    if rings:
+        pairs.append((radial_profile, compared_rings(reference)))
+    for profile, compared in pairs:
+        expected, found = (profile(sample).mean(axis=0) for sample in (reference, generated))
+        assert found[compared] == pytest.approx(expected[compared], rel=TOLERANCE)
 
 
 @pytest.mark.parametrize(("low", "high"), [(10, 30), (30, 60), (60, 100)])
@@ -78,8 +52,7 @@ def test_profiles_of_normal_electrons(shared_data: Path, low: int, high: int) ->
     chosen = (gev >= low) & (gev < high)
     assert np.count_nonzero(chosen) > 1450
     reference, generated = reference[chosen], generated[chosen]
-    assert_layers_agree(reference, generated)
-    assert_rings_agree(reference, generated)
+    assert_profiles_agree(reference, generated)
     ratio = generated.total_energy.sum() / reference.total_energy.sum()
     assert ratio == pytest.approx(1.0, abs=0.02)
     spread = [(s.total_energy / s.incident.energy).std() for s in (reference, generated)]
@@ -89,15 +62,14 @@ def test_profiles_of_normal_electrons(shared_data: Path, low: int, high: int) ->
 def test_profiles_of_electrons_that_had_no_part_in_the_tuning(shared_data: Path) -> None:
     path = shared_data / "lcd_electrons_fixed_test.h5"
     reference, generated = geant4(path, "lcd-ecal-25"), gflash(path, "lcd-ecal-25")
-    assert_layers_agree(reference, generated)
-    assert_rings_agree(reference, generated)
+    assert_profiles_agree(reference, generated)
 
 
 def test_profiles_of_inclined_electrons(shared_data: Path) -> None:
     """60 to 120 degrees: the layers, and where the shower lies in each."""
     path = shared_data / "lcd_electrons_angle.h5"
     reference, generated = geant4(path, "lcd-ecal"), gflash(path, "lcd-ecal")
-    assert_layers_agree(reference, generated)
+    assert_profiles_agree(reference, generated, rings=False)
     towards_x = reference.incident["theta"] < np.radians(80.0)
     for layer in (4, 10, 16):
         means = []

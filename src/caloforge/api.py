@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from caloforge.artifact import warm_start
-from caloforge.beam import particles
+from caloforge.beam import Words, particles
 from caloforge.config import Recipe, load_recipe
 from caloforge.data import load_sample
 from caloforge.errors import ConfigError
@@ -85,11 +85,11 @@ class Model:
 
     def generate(
         self,
-        energy: str | float | Sequence[float] | None = None,
+        energy: Words | None = None,
         n: int | None = None,
         *,
         seed: int = 0,
-        theta: str | float | None = None,
+        theta: Words | None = None,
         particle: str | None = None,
         incident: Incident | None = None,
         batch_size: int = 128,

@@ -2,6 +2,16 @@
 
 from caloforge.beam.impact import aimed, directions
 from caloforge.beam.like import IMPACT, like
-from caloforge.beam.particles import PDG, particles, pdg_code
+from caloforge.beam.particles import PDG, Words, as_words, particles, pdg_code
 
-__all__ = ["IMPACT", "PDG", "aimed", "directions", "like", "particles", "pdg_code"]
+__all__ = [
+    "IMPACT",
+    "PDG",
+    "Words",
+    "aimed",
+    "as_words",
+    "directions",
+    "like",
+    "particles",
+    "pdg_code",
+]

@@ -17,15 +17,18 @@ from caloforge.runtime.noise import INCIDENT_STREAM, uniform_noise
 from caloforge.showers import Incident
 
 MEV_PER_GEV = 1000.0
+Words = str | float | Sequence[float] | NDArray[np.float64]
+"""How values are asked for: in words (see :func:`values`), or as they are."""
+
 PDG = {"e-": 11, "e+": -11, "gamma": 22, "pi0": 111, "pi+": 211, "pi-": -211, "mu-": 13, "mu+": -13}
 
 
 def particles(
     n: int,
-    energy: str | float | Sequence[float],
+    energy: Words,
     *,
-    theta: str | float | None = None,
-    phi: str | float | None = None,
+    theta: Words | None = None,
+    phi: Words | None = None,
     particle: str | None = None,
     seed: int = 0,
     first: int = 0,
@@ -47,21 +50,22 @@ def particles(
     if n < 1:
         raise ConfigError(f"-n {n}: generate at least one shower")
     uniform = uniform_noise(seed, first, first + n, 3, INCIDENT_STREAM)
-    gev = values(_text(energy), uniform[:, 0], "--energy")
-    ends = values(_text(energy), np.array([0.0, 1.0]), "--energy")
+    gev = values(as_words(energy), uniform[:, 0], "--energy")
+    ends = values(as_words(energy), np.array([0.0, 1.0]), "--energy")
     if np.any(gev <= 0) or np.any(ends <= 0):
         raise ConfigError(f"--energy {energy}: energies must be positive (GeV)")
     columns: dict[str, NDArray[np.float64]] = {"energy": gev * MEV_PER_GEV}
     if theta is not None:
-        columns["theta"] = np.deg2rad(values(_text(theta), uniform[:, 1], "--theta"))
+        columns["theta"] = np.deg2rad(values(as_words(theta), uniform[:, 1], "--theta"))
     if phi is not None:
-        columns["phi"] = np.deg2rad(values(_text(phi), uniform[:, 2], "--phi"))
+        columns["phi"] = np.deg2rad(values(as_words(phi), uniform[:, 2], "--phi"))
     if particle is not None:
         columns["pdg"] = np.full(n, pdg_code(particle), dtype=np.float64)
     return Incident(columns)
 
 
-def _text(value: str | float | Sequence[float]) -> str:
+def as_words(value: Words) -> str:
+    """Numbers as the command line writes them, such as ``10.0,20.0``; a text stays as it is."""
     if isinstance(value, str):
         return value
     if np.ndim(value) == 0:

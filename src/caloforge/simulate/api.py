@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from caloforge.beam import aimed, particles
+from caloforge.beam import Words, aimed, as_words, particles
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Showers
@@ -22,10 +21,10 @@ def simulate(
     output: str | Path | None = None,
     *,
     particle: str | None = None,
-    energy: str | float | Sequence[float] | None = None,
-    n: int = 1,
-    theta: str | float | None = None,
-    phi: str | float | None = None,
+    energy: Words | None = None,
+    n: int | None = None,
+    theta: Words | None = None,
+    phi: Words | None = None,
     spread: tuple[float, float] = (0.0, 0.0),
     aim_depth: float = 0.0,
     vertex: float = 0.0,
@@ -44,7 +43,7 @@ def simulate(
         output: store file (.h5) or folder of shards; in memory when None.
         particle: ``e-``, ``gamma``, ``pi0``, ... or a PDG code.
         energy: GeV: a number, a list, ``"10:100"`` (uniform), ``"log:1:100"``.
-        n: number of showers.
+        n: number of showers; 1, or the length of the list, when None.
         theta: degrees, 90 is normal incidence.
         phi: degrees around the normal.
         spread: full widths (mm) over which the impact is spread in x and y.
@@ -68,17 +67,18 @@ def simulate(
         raise ConfigError("workers are processes here, dask has its own; give one of them")
     asked = {
         "particle": particle,
-        "energy": energy,
-        "theta": theta,
-        "phi": phi,
-        "spread": list(spread) if any(spread) else None,
+        **{
+            name: None if value is None else as_words(value)
+            for name, value in (("energy", energy), ("theta", theta), ("phi", phi))
+        },
+        "spread": [float(width) for width in spread] if any(spread) else None,
         "aim_depth": aim_depth or None,
         "vertex": vertex or None,
     }
     calorimeter = detector if isinstance(detector, Calorimeter) else load_detector(detector)
     if incident is None:
         incident = _shot(asked, n, seed)
-    elif n != 1 or any(value is not None for value in asked.values()):
+    elif n is not None or any(value is not None for value in asked.values()):
         raise ConfigError("incident=... says it all: leave n, energy, particle and angles out")
     simulator = open_simulator(engine, calorimeter, incident, **options)
     executor = LocalWorkers(workers) if dask is None else DaskCluster(dask)
@@ -93,9 +93,11 @@ def simulate(
             return reader.read()
 
 
-def _shot(asked: dict[str, Any], n: int, seed: int) -> Incident:
+def _shot(asked: dict[str, Any], n: int | None, seed: int) -> Incident:
     if asked["energy"] is None or asked["particle"] is None:
         raise ConfigError("simulate needs particle=... and energy=... (GeV), or incident=...")
+    if n is None:  # "1,2,5" is a list, "log:1:5" is not
+        n = 1 if ":" in asked["energy"] else asked["energy"].count(",") + 1
     words = {name: asked[name] for name in ("energy", "theta", "phi", "particle")}
     return aimed(
         particles(n, **words, seed=seed),
