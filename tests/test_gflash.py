@@ -26,6 +26,7 @@ from caloforge.geometry import (
 from caloforge.showers import Incident, Showers
 from caloforge.simulate.gflash import GFlash, Tuning, tuning_for
 from caloforge.simulate.gflash.depth import build_depth
+from caloforge.simulate.gflash.longitudinal import backscattering, scattered
 from caloforge.simulate.gflash.materials import SUBSTANCES, substance
 from caloforge.simulate.gflash.medium import effective_medium
 from caloforge.simulate.gflash.tuning import PUBLISHED
@@ -374,6 +375,7 @@ def test_only_the_stacks_that_were_tuned_get_a_tuning() -> None:
         (Tuning(e_over_mip=1.2), "energy", 1),
         (Tuning(maximum=1.0), "depth", 1),
         (Tuning(shape=1.2), "depth", -1),
+        (Tuning(backscatter=0.4), "depth", -1),
         (Tuning(tail_radius=2.0), "hits", 1),
         (Tuning(core_weight=0.2), "hits", -1),
     ],
@@ -388,6 +390,19 @@ def test_a_tuning_does_what_it_says(change: Tuning, quantity: str, sign: int) ->
 
     ratio = measured(change) / measured(PUBLISHED)
     assert (ratio - 1) * sign > 0.02
+
+
+def test_backscattering_keeps_the_energy_behind_the_front_face() -> None:
+    depth = GFlash(load_detector("lcd-ecal")).depth
+    tuning = Tuning(backscatter=0.3, backscatter_x0=0.8)
+    shares = backscattering(depth, tuning)
+    middle = (depth.edge_x0[1:] + depth.edge_x0[:-1]) / 2
+    lost = tuning.backscatter * np.exp(-middle / tuning.backscatter_x0)
+    assert shares.sum(axis=1) == pytest.approx(1 - lost)
+    assert np.all(shares[np.triu_indices_from(shares, 1)] == 0)  # nothing goes forward
+    flat = np.ones((2, len(shares)))
+    assert scattered(flat, shares)[0] == pytest.approx(shares.sum(axis=0))
+    assert scattered(flat, shares)[0, -1] < 0.9  # nothing comes from behind
 
 
 def test_settings_are_json_and_hold_constants_tuning_and_media() -> None:

@@ -263,7 +263,7 @@ def test_the_script_writes_tables_json_and_figures(
     main()
     assert "| 20 | " in capsys.readouterr().out
     written = json.loads((tmp_path / "out.json").read_text())
-    assert list(written["sections"]) == ["electrons"]
+    assert list(written["sections"]) == ["electrons", "gflash"]
     assert set(written["samples"]) == {"lcd-20", "lcd-50", "lcd-100"}
     row = written["sections"]["electrons"][0]["rows"][-1]
     assert row["E, GeV"] == 100

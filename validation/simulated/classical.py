@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.showers import Showers
-from caloforge.simulate.gflash import GFlash
+from caloforge.simulate.gflash import GFlash, Tuning
 from caloforge.validate import etot_over_einc
 from simulated.estimators import Floats, Value, mean, plain_resolution
 from simulated.tables import Samples, Table, gev
@@ -51,8 +51,8 @@ def compared_rings(reference: Showers) -> NDArray[np.bool_]:
     return np.arange(len(reached)) <= np.searchsorted(reached, CONTAINED)
 
 
-def classical(folder: Samples) -> list[Table]:
-    """All tables of this section."""
+def classical(folder: Samples, tuning: Tuning | None = None) -> list[Table]:
+    """All tables of this section; with the shipped tuning when None."""
     columns = (
         "E, GeV",
         "showers",
@@ -64,7 +64,9 @@ def classical(folder: Samples) -> list[Table]:
     table = Table("gflash against Geant4, the same electrons in lcd-ecal", columns)
     for name in folder.present(f"lcd-{energy}" for energy in ENERGIES):
         geant4 = folder.read(name)
-        fast = GFlash(geant4.calorimeter).simulate(geant4.incident, seed=1).above_threshold()
+        fast = (
+            GFlash(geant4.calorimeter, tuning).simulate(geant4.incident, seed=1).above_threshold()
+        )
         ratios = [
             estimate(etot_over_einc(fast)) / estimate(etot_over_einc(geant4))
             for estimate in (mean, plain_resolution)

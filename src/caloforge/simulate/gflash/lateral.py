@@ -91,8 +91,9 @@ def rings(tau: Floats, energy: Floats, path: Floats, media: list[Medium], tuning
     x = (w["p2"] + w["p2_z"] * z - tau) / (w["p3"] + w["p3_log"] * log_e)
     weight = (w["p1"] + w["p1_z"] * z) * np.exp(x - np.exp(x))
     weight = weight + lost * (s["weight1"] + s["weight2"] * cell * np.exp(-((tau - 1) ** 2)))
+    core = core * (tuning.core_radius + tuning.core_radius_log * (log_e - np.log(10.0)))
     return Rings(
-        core=np.maximum(core * tuning.core_radius, _LEAST) * moliere,
+        core=np.maximum(core, _LEAST) * moliere,
         tail=np.maximum(tail * tuning.tail_radius, _LEAST) * moliere,
         weight=np.clip(weight + tuning.core_weight, 0.0, 1.0),
     )

@@ -163,3 +163,25 @@ def step_fractions(edges: Floats, t: Floats, alpha: Floats) -> Floats:
     beta = (alpha - 1) / t
     reached = gammainc(alpha[:, None], beta[:, None] * np.maximum(edges, 0.0))
     return np.asarray(np.maximum(np.diff(reached, axis=1), 0.0))  # rounding, where it is full
+
+
+def backscattering(depth: Depth, tuning: Tuning) -> Floats:
+    """Share of the energy of step j (row) that ends in step k (column), shape (steps, steps).
+
+    The share ``tuning.backscatter`` flies an exponentially distributed depth back from the middle
+    of its step; what passes the front face is lost.
+    """
+    edges = depth.edge_x0
+    middle = (edges[1:] + edges[:-1]) / 2
+    back = np.maximum(middle[:, None] - edges, 0.0)  # from the middle of j to the edge
+    passed = np.exp(-back / tuning.backscatter_x0)
+    share = np.eye(len(middle)) * (1.0 - tuning.backscatter)
+    return np.asarray(share + tuning.backscatter * np.diff(passed, axis=1))
+
+
+def scattered(fractions: Floats, shares: Floats) -> Floats:
+    """The profile (n, steps) after backscattering; rows do not depend on their number."""
+    result = np.zeros_like(fractions)
+    for step, share in enumerate(shares):
+        result += fractions[:, step, None] * share
+    return result

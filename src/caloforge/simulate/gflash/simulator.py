@@ -83,6 +83,10 @@ class GFlash(Simulator):
         return np.asarray((c**2)[self.depth.step_medium])
 
     @cached_property
+    def _backscattering(self) -> Floats:
+        return longitudinal.backscattering(self.depth, self.tuning)
+
+    @cached_property
     def _piece_medium(self) -> NDArray[np.int64]:
         return np.asarray(self.depth.step_medium[self.depth.piece_step])
 
@@ -189,6 +193,8 @@ class GFlash(Simulator):
         shape = longitudinal.shapes(mixture, energy, normal, tuning)
         edges = depth.edge_x0 * path[:, None] - flight[:, None]
         fractions = longitudinal.step_fractions(edges, shape.t, shape.alpha)
+        if tuning.backscatter > 0:
+            fractions = longitudinal.scattered(fractions, self._backscattering)
         deposit = fractions * energy[:, None] / 1e3
         total = np.maximum(longitudinal.row_sums(deposit), 1e-12)
         mean_c = np.sqrt(path * longitudinal.row_sums(deposit * self._variance) / total)

@@ -1,0 +1,138 @@
+"""Fit the gflash tuning of lcd-ecal to Geant4 electrons.
+
+python validation/gflash_tuning.py FOLDER
+
+FOLDER holds lcd-10.h5, lcd-20.h5, lcd-50.h5 and lcd-100.h5 of simulation_samples.py. First the
+longitudinal constants and the response to the layers' mean energies, then the lateral ones to the
+energies in rings. Prints the tuning and what is left; a few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares, minimize
+
+from caloforge.showers import Showers
+from caloforge.simulate.gflash import GFlash, Tuning
+from caloforge.simulate.gflash.tuning import LCD_ECAL
+from caloforge.validate import etot_over_einc
+from simulated.classical import ENERGIES, classical, layer_profile, radial_profile
+from simulated.estimators import Floats
+from simulated.tables import Samples
+
+LONGITUDINAL = {
+    "maximum": 0.5,
+    "maximum_log": 0.1,
+    "shape": 1.1,
+    "shape_log": 0.02,
+    "e_over_mip": 1.12,
+    "e_over_mip_cell": -0.2,
+    "backscatter": 0.3,
+    "backscatter_x0": 0.8,
+}
+"""Where the first fit starts; steps of a tenth."""
+LATERAL = {
+    "core_radius": 1.05,
+    "core_radius_log": -0.035,
+    "tail_radius": 1.25,
+    "core_weight": -0.12,
+}
+"""Where the second fit starts."""
+SHOWERS = 400
+"""Per energy: the same random numbers in every step of the fit."""
+
+Profile = Callable[[Showers], Floats]
+Floor = Callable[[Floats], Floats]
+"""Share of the energy in every bin to the error that is allowed for."""
+
+
+class Fit:
+    """Relative differences of mean profiles, weighted."""
+
+    def __init__(self, geant4: list[Showers]) -> None:
+        self.geant4 = geant4
+
+    def differences(self, tuning: Tuning, profile: Profile, floor: Floor) -> Floats:
+        """(gflash / Geant4 - 1) / (statistical error and ``floor``), all energies in one row."""
+        rows = []
+        for sample in self.geant4:
+            fast = GFlash(sample.calorimeter, tuning).simulate(sample[:SHOWERS].incident, seed=3)
+            values = profile(sample)
+            mean = values.mean(axis=0)
+            statistical = values.std(axis=0) / np.sqrt(len(values)) / mean
+            error = np.hypot(statistical, floor(mean / mean.sum()))
+            rows.append((profile(fast).mean(axis=0) / mean - 1) / error)
+        return np.concatenate(rows)
+
+
+def layer_floor(share: Floats) -> Floats:
+    """2 % for layers that matter, more for the others."""
+    return np.where(share > 0.005, 0.02, np.where(share > 0.002, 0.1, 0.3))
+
+
+def ring_floor(share: Floats) -> Floats:
+    """2.5 % for the two inner rings, which hold most; 5 % for those beyond 95 %."""
+    floor = np.where(share > 0.2, 0.025, 0.035)
+    return np.where(np.cumsum(share) - share > 0.95, 0.05, floor)
+
+
+def response(showers: Showers) -> Floats:
+    """Visible over incident energy, per shower: one bin."""
+    return etot_over_einc(showers)[:, None]
+
+
+def response_floor(share: Floats) -> Floats:
+    """0.3 %."""
+    return np.full_like(share, 0.003)
+
+
+def longitudinal(fit: Fit, tuning: Tuning) -> Tuning:
+    """The constants of the profile along the axis, and the response."""
+
+    def residuals(x: Floats) -> Floats:
+        tried = with_values(tuning, LONGITUDINAL, x)
+        layers = fit.differences(tried, layer_profile, layer_floor)
+        return np.concatenate([layers, fit.differences(tried, response, response_floor)])
+
+    start = np.array(list(LONGITUDINAL.values()))
+    found = least_squares(residuals, start, x_scale=np.abs(start) / 10, diff_step=0.02)
+    return with_values(tuning, LONGITUDINAL, found.x)
+
+
+def lateral(fit: Fit, tuning: Tuning) -> Tuning:
+    """The constants of the profile around the axis."""
+
+    def cost(x: Floats) -> float:
+        tried = with_values(tuning, LATERAL, x)
+        return float((fit.differences(tried, radial_profile, ring_floor) ** 4).sum())
+
+    start = np.array(list(LATERAL.values()))
+    simplex = np.vstack([start, start * (1 + 0.1 * np.eye(len(start)))])
+    options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 0.5, "maxfev": 200}
+    found = minimize(cost, start, method="Nelder-Mead", options=options)
+    return with_values(tuning, LATERAL, found.x)
+
+
+def with_values(tuning: Tuning, names: dict[str, float], values: Floats) -> Tuning:
+    """The tuning with the named constants replaced."""
+    return replace(tuning, **dict(zip(names, values.tolist(), strict=True)))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder of simulated store files")
+    folder = Samples(parser.parse_args().folder)
+    fit = Fit([folder.read(f"lcd-{energy}") for energy in ENERGIES])
+    tuning = lateral(fit, longitudinal(fit, LCD_ECAL))
+    print({name: round(getattr(tuning, name), 3) for name in (*LONGITUDINAL, *LATERAL)})
+    print("\n\n".join(table.markdown() for table in classical(folder, tuning)))
+
+
+if __name__ == "__main__":
+    main()
