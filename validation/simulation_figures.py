@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[str, Make]] = {
 
 def run(folder: Samples, sections: dict[str, tuple[str, Make]]) -> dict[str, Any]:
     """Print the tables of every section; returns them for the JSON file."""
+    print("# Simulated samples against published and textbook values")
     result: dict[str, Any] = {}
     for key, (title, make) in sections.items():
         print(f"\n## {title}\n")

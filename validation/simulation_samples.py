@@ -4,7 +4,7 @@ python validation/simulation_samples.py FOLDER [--workers N] [--reference FILE] 
 
 Samples that are there are left alone, and an interrupted one goes on where it stopped, so the same
 command completes the folder. FILE is a store file or an LCD file of electrons in lcd-ecal-25: its
-particles are shot again for the two-sample tests. All of it takes about two hours on two cores.
+particles are shot again for the two-sample tests. All of it takes about an hour on two cores.
 """
 
 from __future__ import annotations

@@ -17,8 +17,7 @@ from math import hypot, pi
 from typing import Any
 
 from caloforge.geometry import Calorimeter, Slab, depth, slabs_of, width
-from caloforge.simulate.geant4.planar import filling_of
-from caloforge.simulate.geant4.volumes import Scored, Volumes
+from caloforge.simulate.geant4.volumes import VACUUM, Scored, Volumes
 from caloforge.simulate.readout import mesh_of
 
 
@@ -62,13 +61,10 @@ class Barrel:
 
     def _column(self, low: float, high: float, *, readout: bool) -> Any:
         """All layers between two radii."""
-        filling = filling_of(self.slabs)
         solid = self.g4.G4Tubs("column", low, high, self.thickness / 2, 0.0, 2 * pi)
-        column = self.volumes.logical(solid, filling)
+        column = self.volumes.logical(solid, VACUUM)
         made: dict[tuple[Any, ...], Any] = {}
         for slab in self.slabs:
-            if slab.layer is None and slab.material == filling:
-                continue
             key = (slab.material, slab.thickness, slab.layer is None, slab.birks)
             if key not in made:
                 made[key] = self._ring(slab, low, high, readout and slab.layer is not None)

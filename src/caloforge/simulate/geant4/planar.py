@@ -1,12 +1,13 @@
 """A planar calorimeter in Geant4: slabs across the beam, their cells made of replicas.
 
 Only the slabs that are read out are cut into cells, so a particle meets no more boundaries than it
-must, and the scorer in C++ finds its cell from copy numbers.
+must, and the scorer in C++ finds its cell from copy numbers. Every slab is a volume of its own in
+vacuum: with the absorber as the mother of the others, multiple scattering near its surface takes
+other steps, and lcd-ecal sees 0.8 % less.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import pairwise
 from math import pi
 from typing import Any
@@ -20,7 +21,7 @@ from caloforge.geometry import (
     slabs_of,
     width,
 )
-from caloforge.simulate.geant4.volumes import Scored, Volumes
+from caloforge.simulate.geant4.volumes import VACUUM, Scored, Volumes
 
 
 class Planar:
@@ -43,16 +44,12 @@ class Planar:
 
     def build(self) -> Any:
         """Make every volume; returns the placed world."""
-        slabs = slabs_of(self.calorimeter)
         thickness = depth(self.calorimeter)
-        filling = filling_of(slabs)
         world, placed = self.volumes.world()
         size = self.width
-        stack = self.volumes.box("calorimeter", size, size, thickness, filling)
+        stack = self.volumes.box("calorimeter", size, size, thickness, VACUUM)
         self.volumes.place(stack, world, (0.0, 0.0, thickness / 2))
-        for slab in slabs:
-            if slab.layer is None and slab.material == filling:
-                continue  # the mother volume is made of it
+        for slab in slabs_of(self.calorimeter):
             z = slab.z + slab.thickness / 2 - thickness / 2
             self.volumes.place(self._slab(slab), stack, (0.0, 0.0, z), copy=slab.layer or 0)
         return placed
@@ -106,9 +103,3 @@ class Planar:
             self.volumes.place(ring, volume, copy=number)
             cells.append(self.volumes.sectors(ring, low, high, slab, grid.n_phi))
         return cells, (2, 1, 0)
-
-
-def filling_of(slabs: list[Slab]) -> str:
-    """The most frequent material that is not read out: the mother volume is made of it."""
-    passive = Counter(slab.material for slab in slabs if slab.layer is None)
-    return passive.most_common(1)[0][0] if passive else "G4_Galactic"

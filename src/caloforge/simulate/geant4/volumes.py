@@ -9,6 +9,7 @@ from typing import Any
 from caloforge.errors import GeometryError
 from caloforge.geometry import Slab
 
+VACUUM = "G4_Galactic"
 WORLD_HALF = 20_000.0
 """Half side (mm) of the cube of vacuum around the calorimeter."""
 
@@ -105,5 +106,5 @@ class Volumes:
     def world(self) -> tuple[Any, Any]:
         """(logical, placed) world of vacuum."""
         side = 2 * WORLD_HALF
-        logical = self.box("world", side, side, side, "G4_Galactic")
+        logical = self.box("world", side, side, side, VACUUM)
         return logical, self.place(logical, None)
