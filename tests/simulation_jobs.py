@@ -50,6 +50,21 @@ class SimulateOffAxis(Simulate):
 
 
 @dataclass(frozen=True)
+class Mother(Simulate):
+    """The source of the showers says what the volume around the slabs is, and how many it holds."""
+
+    volume: str = "calorimeter"
+
+    def __call__(self, shard: Shard, advance: Callable[[int], None]) -> Showers:
+        showers = super().__call__(shard, advance)
+        import geant4_pybind
+
+        volume = geant4_pybind.G4LogicalVolumeStore.GetInstance().GetVolume(self.volume)
+        source = {"mother": volume.GetMaterial().GetName(), "slabs": volume.GetNoDaughters()}
+        return showers.with_provenance(replace(showers.provenance, source=source))
+
+
+@dataclass(frozen=True)
 class PhysicsParts(Simulate):
     """The source of an empty shower gets the parts of our FTFP_BERT, or of the stock one."""
 

@@ -19,7 +19,14 @@ from caloforge.geometry import (
 from caloforge.showers import Incident, Showers
 from caloforge.simulate.aim import starts
 from caloforge.simulate.geant4 import Geant4
-from simulation_jobs import PhysicsParts, SaturateStepByStep, Simulate, SimulateOffAxis, in_worker
+from simulation_jobs import (
+    Mother,
+    PhysicsParts,
+    SaturateStepByStep,
+    Simulate,
+    SimulateOffAxis,
+    in_worker,
+)
 
 pytestmark = pytest.mark.usefixtures("geant4")
 
@@ -153,6 +160,17 @@ def test_birks_saturation_is_geant4s_own(particle: str, energy: float) -> None:
     source = showers.provenance.source
     assert source["saturated"] < 0.98 * source["raw"]
     assert showers.total_energy.sum() == pytest.approx(source["saturated"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("detector", "volume", "slabs"), [("lcd-ecal", "calorimeter", 75), ("par04-siw", "column", 180)]
+)
+def test_no_slab_is_the_mother_of_others(detector: str, volume: str, slabs: int) -> None:
+    """Tungsten around the silicon instead of in front of it biases lcd-ecal by -0.8 %."""
+    simulator = Geant4(load_detector(detector))
+    job = Mother(simulator, particles(1, 0.1, particle="e-"), volume=volume)
+    source = in_worker(job, slice(0, 1))[0].provenance.source
+    assert (source["mother"], source["slabs"]) == ("G4_Galactic", slabs)
 
 
 def test_the_cut_and_the_em_option_reach_geant4() -> None:
