@@ -392,6 +392,16 @@ def test_a_tuning_does_what_it_says(change: Tuning, quantity: str, sign: int) ->
     assert (ratio - 1) * sign > 0.02
 
 
+def test_showers_fluctuate_around_the_expected_layers() -> None:
+    simulator = GFlash(load_detector("lcd-ecal"))
+    incident = beam(400, 20.0)
+    expected = simulator.expected_layer_energy(incident, seed=1)
+    found = simulator.simulate(incident, seed=1).layer_energy
+    core = slice(2, 16)
+    assert found.mean(axis=0)[core] == pytest.approx(expected.mean(axis=0)[core], rel=0.04)
+    assert 0.7 < np.corrcoef(found[:, 8], expected[:, 8])[0, 1] < 0.999
+
+
 def test_backscattering_keeps_the_energy_behind_the_front_face() -> None:
     depth = GFlash(load_detector("lcd-ecal")).depth
     tuning = Tuning(backscatter=0.3, backscatter_x0=0.8)

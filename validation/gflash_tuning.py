@@ -20,7 +20,6 @@ from scipy.optimize import least_squares, minimize
 from caloforge.showers import Showers
 from caloforge.simulate.gflash import GFlash, Tuning
 from caloforge.simulate.gflash.tuning import LCD_ECAL
-from caloforge.validate import etot_over_einc
 from simulated.classical import ENERGIES, classical, layer_profile, radial_profile
 from simulated.estimators import Floats
 from simulated.tables import Samples
@@ -46,28 +45,46 @@ LATERAL = {
 SHOWERS = 400
 """Per energy: the same random numbers in every step of the fit."""
 
-Profile = Callable[[Showers], Floats]
 Floor = Callable[[Floats], Floats]
 """Share of the energy in every bin to the error that is allowed for."""
 
 
 class Fit:
-    """Relative differences of mean profiles, weighted."""
+    """Relative differences of mean profiles from those of Geant4, weighted."""
 
     def __init__(self, geant4: list[Showers]) -> None:
         self.geant4 = geant4
 
-    def differences(self, tuning: Tuning, profile: Profile, floor: Floor) -> Floats:
-        """(gflash / Geant4 - 1) / (statistical error and ``floor``), all energies in one row."""
+    def layers(self, tuning: Tuning) -> Floats:
+        """Of the layers and of their sum, all energies in one row."""
         rows = []
         for sample in self.geant4:
-            fast = GFlash(sample.calorimeter, tuning).simulate(sample[:SHOWERS].incident, seed=3)
-            values = profile(sample)
-            mean = values.mean(axis=0)
-            statistical = values.std(axis=0) / np.sqrt(len(values)) / mean
-            error = np.hypot(statistical, floor(mean / mean.sum()))
-            rows.append((profile(fast).mean(axis=0) / mean - 1) / error)
+            incident = sample[:SHOWERS].incident
+            simulator = GFlash(sample.calorimeter, tuning)
+            energy = simulator.expected_layer_energy(incident, seed=3)
+            found = energy / incident.energy[:, None]
+            expected = layer_profile(sample)
+            rows.append(difference(found, expected, layer_floor))
+            sums = [profile.sum(axis=1, keepdims=True) for profile in (found, expected)]
+            rows.append(difference(sums[0], sums[1], response_floor))
         return np.concatenate(rows)
+
+    def rings(self, tuning: Tuning) -> Floats:
+        """Of the rings, all energies in one row."""
+        rows = []
+        for sample in self.geant4:
+            simulator = GFlash(sample.calorimeter, tuning)
+            found = radial_profile(simulator.simulate(sample[:SHOWERS].incident, seed=3))
+            rows.append(difference(found, radial_profile(sample), ring_floor))
+        return np.concatenate(rows)
+
+
+def difference(found: Floats, expected: Floats, floor: Floor) -> Floats:
+    """(found / expected - 1) of the means, over the statistical error and ``floor`` together."""
+    mean = expected.mean(axis=0)
+    statistical = expected.std(axis=0) / np.sqrt(len(expected)) / mean
+    error = np.hypot(statistical, floor(mean / mean.sum()))
+    return np.asarray((found.mean(axis=0) / mean - 1) / error)
 
 
 def layer_floor(share: Floats) -> Floats:
@@ -81,11 +98,6 @@ def ring_floor(share: Floats) -> Floats:
     return np.where(np.cumsum(share) - share > 0.95, 0.05, floor)
 
 
-def response(showers: Showers) -> Floats:
-    """Visible over incident energy, per shower: one bin."""
-    return etot_over_einc(showers)[:, None]
-
-
 def response_floor(share: Floats) -> Floats:
     """0.3 %."""
     return np.full_like(share, 0.003)
@@ -95,12 +107,10 @@ def longitudinal(fit: Fit, tuning: Tuning) -> Tuning:
     """The constants of the profile along the axis, and the response."""
 
     def residuals(x: Floats) -> Floats:
-        tried = with_values(tuning, LONGITUDINAL, x)
-        layers = fit.differences(tried, layer_profile, layer_floor)
-        return np.concatenate([layers, fit.differences(tried, response, response_floor)])
+        return fit.layers(with_values(tuning, LONGITUDINAL, x))
 
     start = np.array(list(LONGITUDINAL.values()))
-    found = least_squares(residuals, start, x_scale=np.abs(start) / 10, diff_step=0.02)
+    found = least_squares(residuals, start, x_scale=np.abs(start) / 10, diff_step=1e-3)
     return with_values(tuning, LONGITUDINAL, found.x)
 
 
@@ -109,7 +119,7 @@ def lateral(fit: Fit, tuning: Tuning) -> Tuning:
 
     def cost(x: Floats) -> float:
         tried = with_values(tuning, LATERAL, x)
-        return float((fit.differences(tried, radial_profile, ring_floor) ** 4).sum())
+        return float((fit.rings(tried) ** 4).sum())
 
     start = np.array(list(LATERAL.values()))
     simplex = np.vstack([start, start * (1 + 0.1 * np.eye(len(start)))])

@@ -56,6 +56,13 @@ def _generator(seed: int, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=int(number) << 128))
 
 
+def _draw(generators: list[np.random.Generator], incident: Incident) -> tuple[Floats, Floats]:
+    """Two normal numbers per shower (n, 2), and the depths at which they start (n,)."""
+    normal = np.array([random.standard_normal(2) for random in generators])
+    flight = np.array([random.standard_exponential() for random in generators])
+    return normal, np.where(incident["pdg"] == PHOTON, CONVERSION * flight, 0.0)
+
+
 class GFlash(Simulator):
     """The Grindhammer-Peters parameterisation in the stacks of one calorimeter.
 
@@ -165,6 +172,20 @@ class GFlash(Simulator):
             provenance,
         )
 
+    def expected_layer_energy(self, incident: Incident, *, seed: int, first: int = 0) -> Floats:
+        """Visible energy (MeV) per layer, shape (n, layers), of the showers that the seed gives.
+
+        At normal incidence, before sampling fluctuations and what leaves the cells sideways: smooth
+        in the tuning.
+        """
+        self.check(incident)
+        depth = self.depth
+        generators = [_generator(seed, first + k) for k in range(len(incident))]
+        block = self._block(incident, *_draw(generators, incident))
+        pieces = block.deposit[:, depth.piece_step] * depth.piece_share * 1e3 * block.visible
+        layers = [pieces[:, depth.piece_layer == k] for k in range(self.calorimeter.n_layers)]
+        return np.column_stack([longitudinal.row_sums(layer) for layer in layers])
+
     # ------------------------------------------------------------------ making
 
     def _showers(
@@ -172,10 +193,7 @@ class GFlash(Simulator):
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Cells and energies of the showers ``first``, ``first + 1``, ..."""
         generators = [_generator(seed, first + k) for k in range(len(incident))]
-        normal = np.array([random.standard_normal(2) for random in generators])
-        flight = np.array([random.standard_exponential() for random in generators])
-        flight = np.where(incident["pdg"] == PHOTON, CONVERSION * flight, 0.0)
-        block = self._block(incident, normal, flight)
+        block = self._block(incident, *_draw(generators, incident))
         showers = []
         for k, random in enumerate(generators):
             cell, energy = self._readout.cells(self._spots(block, k, random))
