@@ -27,5 +27,6 @@ def make_tables(root: Path, prefix: str = "G4") -> Path:
     states = root / f"{prefix}ENSDFSTATE3.0"
     states.mkdir()
     (states / "ENSDFSTATE.dat").write_text("states\n")
-    (root / f"{prefix}PARTICLEXS4.2" / "neutron").mkdir(parents=True)
+    for name in ("neutron", "gamma"):
+        (root / f"{prefix}PARTICLEXS4.2" / name).mkdir(parents=True)
     return root

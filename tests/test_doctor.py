@@ -96,7 +96,8 @@ def test_json(capsys: Captured, home: Path) -> None:
 
 def test_a_partial_set_of_tables(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(tables.OWN_VARIABLE, str(home))
-    (home / "G4EMLOW8.8" / "brem_SB").mkdir(parents=True)
+    for name in ("brem_SB", "livermore/phot_epics2014"):
+        (home / "G4EMLOW8.8" / name).mkdir(parents=True)
     rows = findings()
     assert [rows[name].status for name in PHYSICS] == ["missing"] * 3
     (home / "G4ENSDFSTATE3.0").mkdir()

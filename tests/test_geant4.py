@@ -259,6 +259,14 @@ def test_meshes_that_cannot_be_concentric_are_refused() -> None:
         Geant4(barrel)
 
 
+def test_a_mesh_whose_first_ring_bends_away_is_refused() -> None:
+    """Its column would begin behind the point where the particle starts."""
+    rings = CylindricalGrid(r_edges=(0.0, 100.0, 150.0), n_phi=4)
+    barrel = trackers(rings, rings).model_copy(update={"inner_radius": 800.0})
+    with pytest.raises(GeometryError, match="a first ring of 100 mm .* at most 57 mm"):
+        Geant4(barrel)
+
+
 def test_layers_without_active_material_are_refused() -> None:
     with pytest.raises(GeometryError, match="layer 0 holds no active material"):
         Geant4(block(AIR, repeat=2))

@@ -53,7 +53,8 @@ def test_sets_may_lie_in_different_places(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path
 ) -> None:
     make_tables(home / ".geant4_pybind")
-    (tmp_path / "G4PARTICLEXS4.1" / "neutron").mkdir(parents=True)
+    for name in ("neutron", "gamma"):
+        (tmp_path / "G4PARTICLEXS4.1" / name).mkdir(parents=True)
     monkeypatch.setenv(tables.OWN_VARIABLE, str(tmp_path))
     folders = find_tables().folders
     assert folders["G4PARTICLEXSDATA"] == tmp_path / "G4PARTICLEXS4.1"
@@ -69,8 +70,9 @@ def test_the_newest_version_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "G4EMLOWER9",
         "G4EMLOW9",
     ):
-        (tmp_path / name / "brem_SB").mkdir(parents=True)
-    (tmp_path / "G4EMLOW9" / "brem_SB").rmdir()  # unpacking was interrupted
+        for inside in ("brem_SB", "epics2017/phot"):
+            (tmp_path / name / inside).mkdir(parents=True)
+    (tmp_path / "G4EMLOW9" / "epics2017" / "phot").rmdir()  # unpacking was interrupted
     (tmp_path / "G4EMLOW99").write_text("a file is not a set")
     monkeypatch.setenv(tables.OWN_VARIABLE, str(tmp_path))
     assert find_folders() == {"G4LEDATA": tmp_path / "G4EMLOW-8.10"}

@@ -15,6 +15,7 @@ from caloforge.geometry import (
     CartesianGrid,
     CylindricalGrid,
     Layer,
+    behind,
     detector_names,
     load_detector,
 )
@@ -175,3 +176,15 @@ def test_equality_ignores_cached_arrays() -> None:
     assert hash(one) == hash(two)
     assert one != small_calorimeter("other")
     assert one != "small"
+
+
+def test_layers_beyond_the_material_cannot_be_joined() -> None:
+    front, back = load_detector("lcd-ecal"), load_detector("lcd-hcal")
+    last = front.layers[-1].model_copy(update={"thickness": 9.0})
+    deep = front.model_copy(update={"layers": (*front.layers[:-1], last)})
+    with pytest.raises(GeometryError, match="lcd-ecal: its last layer reaches beyond"):
+        behind(deep, back)
+    early = back.layers[0].model_copy(update={"z": -1.0})
+    moved = back.model_copy(update={"layers": (early, *back.layers[1:])})
+    with pytest.raises(GeometryError, match="lcd-hcal: its first layer reaches beyond"):
+        behind(front, moved)

@@ -116,6 +116,8 @@ def test_a_window_is_the_centre_of_the_whole(tmp_path: Path) -> None:
         ("lcd-ecal --particle e- --energy 1 --theta 12 --aim-depth 90", "misses the front cells"),
         ("lcd-ecal --particle e- --energy 1 --window 1x1 --spread 200 -n 9", "misses the front"),
         ("lcd-ecal --particle e- --energy 1 --aim-depth nan", "--aim-depth nan"),
+        ("lcd-ecal --particle e- --energy 1e306", "--energy 1e306: at most 1e+12 GeV"),
+        ("par04-siw --particle e- --energy 1 --window 5x5", "is not cartesian; leave the window"),
         ("lcd-ecal+ --particle e- --energy 1", "name two calorimeters"),
         ("lcd-ecal --particle 1 --energy 1 --engine geant4", "--particle 1: Geant4 tracks no such"),
         ("lcd-ecal --particle e- --energy 1 --window 25", "--window 25"),
@@ -282,3 +284,23 @@ def test_an_interrupt_is_said_and_the_run_goes_on(geant4: None, tmp_path: Path) 
     assert process.returncode == 1
     assert "interrupted" in error
     assert list(parts.glob("*.h5"))
+
+
+def test_one_shower_per_listed_energy(tmp_path: Path) -> None:
+    words = ["simulate", "lcd-ecal", "--engine", "gflash", "--particle", "e-", "--energy"]
+    assert run([*words, "10,20,50", "-o", str(tmp_path / "a.h5")]) == 0
+    assert read(tmp_path / "a.h5").incident.energy.tolist() == [10e3, 20e3, 50e3]
+    assert run([*words, "10:20", "-o", str(tmp_path / "b.h5")]) == 0
+    assert len(read(tmp_path / "b.h5")) == 1
+
+
+def test_what_a_killed_merge_left_is_removed(tmp_path: Path) -> None:
+    """Only of processes that are gone, and only of the same output."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [tmp_path / f".{name}.{gone.pid}.partial" for name in ("a.h5", "b.h5")]
+    left.append(tmp_path / f".a.h5.{os.getpid()}x.partial")
+    for path in left:
+        path.write_text("half")
+    assert run([*GFLASH, "-o", str(tmp_path / "a.h5")]) == 0
+    assert [path.exists() for path in left] == [False, True, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -35,6 +36,26 @@ def check_folder(path: Path) -> None:
 
 def _partial(path: Path) -> Path:
     return path.absolute().with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary names of ``path`` that killed processes of this machine left behind."""
+    for left in path.absolute().parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        number = left.name.removesuffix(".partial").rpartition(".")[2]
+        if not number.isdigit() or _alive(int(number)):
+            continue
+        with suppress(OSError):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _umask() -> int:

@@ -17,6 +17,8 @@ from caloforge.runtime.noise import INCIDENT_STREAM, uniform_noise
 from caloforge.showers import Incident
 
 MEV_PER_GEV = 1000.0
+LARGEST_GEV = 1e12
+"""Beyond every accelerator and cosmic ray."""
 Words = str | float | Sequence[float] | NDArray[np.float64]
 """How values are asked for: in words (see :func:`values`), or as they are."""
 
@@ -54,6 +56,8 @@ def particles(
     ends = values(as_words(energy), np.array([0.0, 1.0]), "--energy")
     if np.any(gev <= 0) or np.any(ends <= 0):
         raise ConfigError(f"--energy {energy}: energies must be positive (GeV)")
+    if np.any(ends > LARGEST_GEV) or np.any(gev > LARGEST_GEV):
+        raise ConfigError(f"--energy {energy}: at most {LARGEST_GEV:g} GeV")
     columns: dict[str, NDArray[np.float64]] = {"energy": gev * MEV_PER_GEV}
     if theta is not None:
         columns["theta"] = np.deg2rad(values(as_words(theta), uniform[:, 1], "--theta"))
@@ -72,6 +76,11 @@ def as_words(value: Words) -> str:
         return repr(float(value))  # type: ignore[arg-type]
     assert not isinstance(value, int | float)
     return ",".join(repr(float(item)) for item in value)
+
+
+def listed(words: str) -> int:
+    """How many values a comma list names; 1 for ``10:100`` and the like."""
+    return 1 if ":" in words else words.count(",") + 1
 
 
 def pdg_code(particle: str) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from caloforge.beam import aimed, particles
-from caloforge.errors import ConfigError
+from caloforge.errors import ConfigError, GeometryError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident
 from caloforge.simulate import Simulator, open_simulator, simulate_to_store
@@ -81,8 +81,8 @@ def bench_simulate(
     rows += _scaling(ours, many, workers)
     try:
         fast = open_simulator("gflash", calorimeter, incident)
-    except ConfigError:
-        return rows  # hadrons, or beyond its energies
+    except (ConfigError, GeometryError):
+        return rows  # hadrons, beyond its energies, or a material that it does not know
     tell("gflash")
     return [*rows, _engine(fast, _beam(particle, energy, 2000), rows[1])]
 

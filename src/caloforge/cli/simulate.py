@@ -27,7 +27,9 @@ PARTICLE = typer.Option(
     None, "--particle", help="e-, e+, gamma, pi0, pi+, pi-, mu-, mu+ or a PDG code."
 )
 ENERGY = typer.Option(None, "--energy", help="GeV: a value, lo:hi, log:lo:hi, or a comma list.")
-NUMBER = typer.Option(None, "-n", "--number", min=1, help="Number of showers.")
+NUMBER = typer.Option(
+    None, "-n", "--number", min=1, help="Number of showers; one, or one per listed energy."
+)
 THETA = typer.Option(None, "--theta", help="Degrees, as --energy; 90 is normal incidence.")
 PHI = typer.Option(None, "--phi", help="Degrees around the normal, as --energy.")
 SPREAD = typer.Option(
@@ -110,7 +112,7 @@ def simulate(
     if like is not None:
         incident = _copied(like, number, asked)
     else:
-        incident = _shot(calorimeter, number or 1, seed, asked)
+        incident = _shot(calorimeter, number, seed, asked)
     simulator = open_simulator(
         engine, calorimeter, incident, physics=physics, em_option=em_option, cut=cut
     )
@@ -159,14 +161,16 @@ def _copied(like: Path, number: int | None, asked: dict[str, Any]) -> Incident:
     return Incident({**incident.columns, "pdg": pdg})
 
 
-def _shot(calorimeter: Calorimeter, number: int, seed: int, asked: dict[str, Any]) -> Incident:
-    from caloforge.beam import aimed, particles
+def _shot(
+    calorimeter: Calorimeter, number: int | None, seed: int, asked: dict[str, Any]
+) -> Incident:
+    from caloforge.beam import aimed, listed, particles
 
     if asked["energy"] is None or asked["particle"] is None:
         raise ConfigError("give --particle and --energy (with -n), or --like FILE")
     words = {name: asked[name] for name in ("energy", "theta", "phi", "particle")}
     return aimed(
-        particles(number, **words, seed=seed),
+        particles(number or listed(asked["energy"]), **words, seed=seed),
         spread=_spread(asked["spread"] or "0", calorimeter),
         depth=asked["aim_depth"] or 0.0,
         vertex=asked["vertex"] or 0.0,

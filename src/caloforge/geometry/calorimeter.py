@@ -226,7 +226,9 @@ class Calorimeter(_Frozen):
         for number, layer in enumerate(self.layers):
             grid = layer.segmentation
             if not isinstance(grid, CartesianGrid):
-                raise GeometryError(f"{self.name}: layer {number} is not cartesian: no window")
+                raise GeometryError(
+                    f"{self.name}: layer {number} is not cartesian; leave the window out"
+                )
             if nx > grid.nx or ny > grid.ny or (grid.nx - nx) % 2 or (grid.ny - ny) % 2:
                 raise GeometryError(
                     f"{self.name}: no central {nx}x{ny} window in {grid.nx}x{grid.ny} cells; "

@@ -6,6 +6,8 @@ from caloforge.errors import GeometryError
 from caloforge.geometry.calorimeter import Calorimeter
 from caloforge.geometry.slabs import width
 
+_TOUCH = 1e-6  # mm
+
 
 def behind(front: Calorimeter, back: Calorimeter) -> Calorimeter:
     """The two as one calorimeter, ``back`` starting where the material of ``front`` ends.
@@ -13,7 +15,7 @@ def behind(front: Calorimeter, back: Calorimeter) -> Calorimeter:
     Cells of ``front`` keep their numbers. The smaller of the two thresholds is kept.
 
     Raises:
-        GeometryError: one of them has no stacks, or is concentric.
+        GeometryError: one of them has no stacks, is concentric, or reads out beyond its stacks.
     """
     for part in (front, back):
         if not part.stacks:
@@ -21,6 +23,13 @@ def behind(front: Calorimeter, back: Calorimeter) -> Calorimeter:
         if part.inner_radius is not None:
             raise GeometryError(f"{part.name}: concentric; only planar calorimeters can be joined")
     depth = sum(stack.thickness for stack in front.stacks)
+    last = front.layers[-1].z + front.layers[-1].thickness
+    if last > depth + _TOUCH or back.layers[0].z < -_TOUCH:
+        part, which = (front, "last") if last > depth + _TOUCH else (back, "first")
+        raise GeometryError(
+            f"{part.name}: its {which} layer reaches beyond its stacks and would overlap what it "
+            "is joined with; change the layers' z or thickness"
+        )
     shifted = tuple(
         layer.model_copy(update={"z": round(layer.z + depth, 9)}) for layer in back.layers
     )

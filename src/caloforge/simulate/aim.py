@@ -57,7 +57,7 @@ def check_aim(calorimeter: Calorimeter, incident: Incident) -> None:
         if aside.any() or np.any(directions(incident)[:, 2] < 1 - 1e-9):
             raise ConfigError(
                 f"{calorimeter.name} is concentric, its mesh lies around the particle: shoot along "
-                "the normal (--theta 90, no --spread)"
+                "the normal (--theta 90, no --spread, or --like of such particles)"
             )
         return
     inside = _inside(calorimeter.layers[0].segmentation, entry)
@@ -66,7 +66,7 @@ def check_aim(calorimeter: Calorimeter, incident: Incident) -> None:
         x, y = entry[number]
         raise ConfigError(
             f"particle {number} crosses z = 0 at x = {x:.1f}, y = {y:.1f} mm and misses the "
-            f"front cells of {calorimeter.name}; change --theta, --spread or --window"
+            f"front cells of {calorimeter.name}; change --theta, --spread, --window or --like"
         )
 
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from caloforge.beam import Words, aimed, as_words, particles
+from caloforge.beam import Words, aimed, as_words, listed, particles
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Showers
@@ -96,8 +96,7 @@ def simulate(
 def _shot(asked: dict[str, Any], n: int | None, seed: int) -> Incident:
     if asked["energy"] is None or asked["particle"] is None:
         raise ConfigError("simulate needs particle=... and energy=... (GeV), or incident=...")
-    if n is None:  # "1,2,5" is a list, "log:1:5" is not
-        n = 1 if ":" in asked["energy"] else asked["energy"].count(",") + 1
+    n = listed(asked["energy"]) if n is None else n
     words = {name: asked[name] for name in ("energy", "theta", "phi", "particle")}
     return aimed(
         particles(n, **words, seed=seed),

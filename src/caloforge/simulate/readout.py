@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter, CylindricalGrid, slabs_of, width
+
+LARGEST_SAG = 0.5
+"""mm by which the first ring of a concentric mesh may lie before the front face, on average."""
 
 
 def check_readout(calorimeter: Calorimeter) -> None:
@@ -22,7 +27,7 @@ def mesh_of(calorimeter: Calorimeter) -> CylindricalGrid:
     """The rings and sectors that every layer of a concentric calorimeter shares.
 
     Raises:
-        GeometryError: the layers are not cylindrical, or not alike.
+        GeometryError: the layers are not cylindrical, not alike, or too coarse.
     """
     grid = calorimeter.layers[0].segmentation
     alike = all(layer.segmentation == grid for layer in calorimeter.layers)
@@ -30,5 +35,12 @@ def mesh_of(calorimeter: Calorimeter) -> CylindricalGrid:
         raise GeometryError(
             f"{calorimeter.name}: the layers of a concentric calorimeter need the same rings from "
             "r = 0; change the segmentation or remove inner_radius"
+        )
+    assert calorimeter.inner_radius is not None
+    widest = float(np.sqrt(8 * calorimeter.inner_radius * LARGEST_SAG))
+    if grid.r_edges[1] > widest:
+        raise GeometryError(
+            f"{calorimeter.name}: a first ring of {grid.r_edges[1]:g} mm bends away from the "
+            f"particle; make it at most {widest:.0f} mm wide, or remove inner_radius"
         )
     return grid

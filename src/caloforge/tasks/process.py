@@ -26,6 +26,7 @@ from caloforge.tasks.plan import Shard
 from caloforge.tasks.spawn import start_worker
 
 _TAIL_LINES = 15
+_CRASH = "Fatal Python error"
 _TAIL_BYTES = 1 << 14
 _LINE = 200
 
@@ -165,5 +166,6 @@ def _signal_name(number: int) -> str:
 def _tail(log: IO[bytes]) -> list[str]:
     size = os.fstat(log.fileno()).st_size
     text = os.pread(log.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES)).decode(errors="replace")
+    text = text.partition(_CRASH)[0] or text  # the stack of Python says nothing of the reason
     lines = (" ".join(line.split())[:_LINE] for line in text.splitlines())
     return list(deque((line for line in lines if line), maxlen=_TAIL_LINES))

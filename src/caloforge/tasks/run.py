@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge._version import __version__
+from caloforge.atomic import remove_leftovers
 from caloforge.errors import ShowerError, SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance
@@ -91,6 +92,7 @@ def run_sharded(
         if missing:
             _make(job, missing, parts, ledger, executor, tracker)
         source = {**provenance.source, **ledger.source}
+        remove_leftovers(output)
         merge(parts, shards, output, calorimeter, replace(provenance, source=source))
         parts.remove()
     return Result(

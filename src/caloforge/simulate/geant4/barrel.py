@@ -27,7 +27,7 @@ class Barrel:
     Args:
         g4: the module ``geant4_pybind``.
         calorimeter: with stacks and an inner radius.
-        bare: leave the sectors out, for timing.
+        bare: one column without rings and sectors, for timing.
     """
 
     def __init__(self, g4: Any, calorimeter: Calorimeter, bare: bool = False) -> None:
@@ -45,7 +45,7 @@ class Barrel:
     def build(self) -> Any:
         """Make every volume; returns the placed world."""
         world, placed = self.volumes.world()
-        edges = [*self.grid.r_edges]
+        edges = [0.0] if self.bare else [*self.grid.r_edges]
         outer = width(self.calorimeter) / 2
         if outer > edges[-1]:
             edges.append(outer)

@@ -48,10 +48,10 @@ _SYSTEM = (
     # beside a checkout of the repository
     *(above / "shared" / "geant4-data" for above in Path(__file__).resolve().parents[5:6]),
 )
-_PROBES = {  # a file in each set that physics cannot do without: an empty folder is not a set
-    "G4LEDATA": "brem_SB",
-    "G4ENSDFSTATEDATA": "ENSDFSTATE.dat",
-    "G4PARTICLEXSDATA": "neutron",
+_PROBES = {  # in each set, what physics cannot do without, one of each group: half a set is none
+    "G4LEDATA": (("brem_SB",), ("epics2017/phot", "livermore/phot_epics2014")),
+    "G4ENSDFSTATEDATA": (("ENSDFSTATE.dat",),),
+    "G4PARTICLEXSDATA": (("neutron",), ("gamma",)),
 }
 
 
@@ -198,7 +198,9 @@ def _inside(root: Path, name: str) -> list[Path]:
 
 def _holds(variable: str, folder: Path) -> bool:
     try:
-        probe = _PROBES.get(variable)
-        return (folder / probe).exists() if probe else folder.is_dir() and any(folder.iterdir())
+        if variable not in _PROBES:
+            return folder.is_dir() and any(folder.iterdir())
+        groups = _PROBES[variable]
+        return all(any((folder / name).exists() for name in group) for group in groups)
     except OSError:
         return False
