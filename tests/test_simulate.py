@@ -183,10 +183,7 @@ def test_the_sample_records_what_made_it(geant4: None, small_shards: None, tmp_p
 
 
 def test_a_killed_run_goes_on(geant4: None, tmp_path: Path) -> None:
-    words = [
-        "simulate",
-        *["lcd-ecal", "--particle", "e-", "--energy", "8", "-n", "70", "--seed", "2"],
-    ]
+    words = [*SHORT, "-n", "70", "--seed", "2"]
     path = tmp_path / "killed.h5"
     parts = tmp_path / "killed.h5.parts"
     process = subprocess.Popen(
@@ -265,10 +262,7 @@ def test_python_refuses_what_it_would_ignore() -> None:
 
 
 def test_an_interrupt_is_said_and_the_run_goes_on(geant4: None, tmp_path: Path) -> None:
-    words = [
-        "simulate",
-        *["lcd-ecal", "--particle", "e-", "--energy", "8", "-n", "70", "--seed", "2"],
-    ]
+    words = [*SHORT, "-n", "70", "--seed", "2"]
     parts = tmp_path / "out.h5.parts"
     process = subprocess.Popen(
         [sys.executable, "-m", "caloforge", *words, "-o", str(tmp_path / "out.h5")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caloforge.showers import Showers
-from caloforge.simulate.window import central_window
+from caloforge.simulate.window import central_window, window_calorimeter
 from caloforge.validate import etot_over_einc
 from simulated.estimators import (
     Fit,
@@ -49,8 +49,7 @@ def electrons(folder: Samples) -> list[Table]:
 
 def window(showers: Showers, cells: int = 25) -> Showers:
     """The hits in the central cells: what the published samples hold."""
-    small = showers.calorimeter.window(cells, cells, f"{showers.calorimeter.name}-{cells}")
-    return central_window(showers, small)
+    return central_window(showers, window_calorimeter(showers.calorimeter, cells, cells))
 
 
 def fraction(showers: Showers) -> Value:

@@ -2,7 +2,8 @@
 
 from caloforge.beam.impact import aimed, directions
 from caloforge.beam.like import IMPACT, like
-from caloforge.beam.particles import PDG, Words, as_words, listed, particles, pdg_code
+from caloforge.beam.particles import PDG, Words, as_words, particles, pdg_code
+from caloforge.beam.shot import shot
 
 __all__ = [
     "IMPACT",
@@ -12,7 +13,7 @@ __all__ = [
     "as_words",
     "directions",
     "like",
-    "listed",
     "particles",
     "pdg_code",
+    "shot",
 ]

@@ -164,18 +164,12 @@ def _copied(like: Path, number: int | None, asked: dict[str, Any]) -> Incident:
 def _shot(
     calorimeter: Calorimeter, number: int | None, seed: int, asked: dict[str, Any]
 ) -> Incident:
-    from caloforge.beam import aimed, listed, particles
+    from caloforge.beam import shot
 
     if asked["energy"] is None or asked["particle"] is None:
         raise ConfigError("give --particle and --energy (with -n), or --like FILE")
-    words = {name: asked[name] for name in ("energy", "theta", "phi", "particle")}
-    return aimed(
-        particles(number or listed(asked["energy"]), **words, seed=seed),
-        spread=_spread(asked["spread"] or "0", calorimeter),
-        depth=asked["aim_depth"] or 0.0,
-        vertex=asked["vertex"] or 0.0,
-        seed=seed,
-    )
+    spread = _spread(asked["spread"] or "0", calorimeter)
+    return shot(asked, number, spread=spread, seed=seed)
 
 
 def _spread(text: str, calorimeter: Calorimeter) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from caloforge.beam import Words, aimed, as_words, listed, particles
+from caloforge.beam import Words, as_words, shot
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Showers
@@ -77,7 +77,9 @@ def simulate(
     }
     calorimeter = detector if isinstance(detector, Calorimeter) else load_detector(detector)
     if incident is None:
-        incident = _shot(asked, n, seed)
+        if energy is None or particle is None:
+            raise ConfigError("simulate needs particle=... and energy=... (GeV), or incident=...")
+        incident = shot(asked, n, spread=spread, seed=seed)
     elif n is not None or any(value is not None for value in asked.values()):
         raise ConfigError("incident=... says it all: leave n, energy, particle and angles out")
     simulator = open_simulator(engine, calorimeter, incident, **options)
@@ -91,17 +93,3 @@ def simulate(
             return path
         with open_showers(path) as reader:
             return reader.read()
-
-
-def _shot(asked: dict[str, Any], n: int | None, seed: int) -> Incident:
-    if asked["energy"] is None or asked["particle"] is None:
-        raise ConfigError("simulate needs particle=... and energy=... (GeV), or incident=...")
-    n = listed(asked["energy"]) if n is None else n
-    words = {name: asked[name] for name in ("energy", "theta", "phi", "particle")}
-    return aimed(
-        particles(n, **words, seed=seed),
-        spread=tuple(asked["spread"] or (0.0, 0.0)),
-        depth=asked["aim_depth"] or 0.0,
-        vertex=asked["vertex"] or 0.0,
-        seed=seed,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from caloforge.errors import ConfigError
@@ -101,13 +102,9 @@ class _Crew:
                 thread.join()
 
     def _work(self, station: Station) -> None:
-        try:
+        with closing(station), suppress(Stopped):  # stopped: nobody waits for the shard
             while self._make_next(station):
                 pass
-        except Stopped:
-            pass
-        finally:
-            station.close()
 
     def _make_next(self, station: Station) -> bool:
         """Make the next shard; False when there is none, or it failed."""
