@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from caloforge.conversion import convert
 from caloforge.errors import CaloforgeError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 from caloforge.simulate.geant4 import find_tables
-from caloforge.sources import convert
 from caloforge.store import open_showers
 from helpers import SAMPLES, SHARED, small_calorimeter
 

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from caloforge.conversion import convert
 from caloforge.errors import CaloforgeError, ConfigError, FormatError, GeometryError, ShowerError
 from caloforge.geometry import load_detector
 from caloforge.showers import Incident, Showers
-from caloforge.sources import convert, detect, get_source, source_names
+from caloforge.sources import detect, get_source, source_names
 from caloforge.store import open_showers, write_showers
 from helpers import SAMPLES, lcd_showers, random_showers, small_calorimeter
 
@@ -248,7 +249,7 @@ def test_irregular_calorimeters_do_not_fit_an_lcd_image(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 from caloforge.errors import OutputError
-from caloforge.sources import convert
+from caloforge.conversion import convert
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:

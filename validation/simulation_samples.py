@@ -20,8 +20,8 @@ from typing import Any
 
 import caloforge
 from caloforge.beam import IMPACT, like
+from caloforge.conversion import convert
 from caloforge.geometry import Calorimeter, CartesianGrid, load_detector
-from caloforge.sources import convert
 
 CELL = (5.0, 5.0)
 """Impact points spread over a cell of lcd-ecal (mm)."""

@@ -21,11 +21,11 @@ from caloforge._version import __version__
 
 if TYPE_CHECKING:
     from caloforge.api import Model, export, load_model, train
+    from caloforge.conversion import convert
     from caloforge.errors import CaloforgeError
     from caloforge.geometry import Calorimeter, load_detector
     from caloforge.showers import Incident, Provenance, Showers
     from caloforge.simulate.api import simulate
-    from caloforge.sources import convert
     from caloforge.store import open_showers as open  # noqa: A004
     from caloforge.validate import validate
 
@@ -36,7 +36,7 @@ _HOME = {
     "Model": ("caloforge.api", "Model"),
     "Provenance": ("caloforge.showers", "Provenance"),
     "Showers": ("caloforge.showers", "Showers"),
-    "convert": ("caloforge.sources", "convert"),
+    "convert": ("caloforge.conversion", "convert"),
     "export": ("caloforge.api", "export"),
     "load_detector": ("caloforge.geometry", "load_detector"),
     "load_model": ("caloforge.api", "load_model"),

@@ -14,8 +14,8 @@ from caloforge.api import export, train
 from caloforge.artifact import make_folder
 from caloforge.beam import like
 from caloforge.bench import Timing, bench_generate
+from caloforge.conversion import convert
 from caloforge.generate import generate_to_store, open_engine
-from caloforge.sources import convert
 from caloforge.validate import validate
 
 SAMPLES = ("electrons_train", "electrons_test")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import chi2, ks_2samp
 
+from caloforge.conversion import convert
 from caloforge.showers import Showers
-from caloforge.sources import convert
 from caloforge.store import open_showers
 from caloforge.validate import Observables, observables
 from simulated.estimators import Floats, counts_chi2, holm, mean

@@ -39,7 +39,7 @@ def convert(
 
       caloforge convert showers.h5 --to lcd -o lcd_electrons.h5
     """
-    from caloforge.sources import convert as run
+    from caloforge.conversion import convert as run
 
     with progress("converting", quiet) as advance:
         done = run(

@@ -1,15 +1,13 @@
-"""Other formats, both ways: each source reads its files as showers and writes showers back."""
+"""The file formats of the field, all through one contract."""
 
-from caloforge.sources.base import ShowerWriter, Source, SourceReader
-from caloforge.sources.convert import Conversion, convert
+from caloforge.sources.base import ReadOptions, ShowerWriter, Source, SourceReader
 from caloforge.sources.registry import detect, get_source, source_names
 
 __all__ = [
-    "Conversion",
+    "ReadOptions",
     "ShowerWriter",
     "Source",
     "SourceReader",
-    "convert",
     "detect",
     "get_source",
     "source_names",

@@ -6,10 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
 
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
+from caloforge.transform import Tally
+
+
+class ReadOptions(BaseModel):
+    """Base of what a format lets the user choose when reading; most have nothing to choose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SourceReader(Protocol):
@@ -17,12 +26,14 @@ class SourceReader(Protocol):
 
     calorimeter: Calorimeter
     provenance: Provenance
+    tally: Tally
+    """Energy outside the calorimeter's cells in what was read so far."""
 
     def __len__(self) -> int: ...
     def __enter__(self) -> SourceReader: ...
     def __exit__(self, *_: object) -> None: ...
-    def batches(self, size: int) -> Iterator[Showers]:
-        """Consecutive parts of ``size`` showers, in MeV, mm and radians."""
+    def batches(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Showers]:
+        """Consecutive parts of ``size`` of the showers ``start:stop``, in MeV, mm and radians."""
 
 
 class ShowerWriter(Protocol):
@@ -40,16 +51,30 @@ class Source(ABC):
 
     description: ClassVar[str]
 
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
+    """How the names of its files end, the usual one first."""
+
+    options_class: ClassVar[type[ReadOptions]] = ReadOptions
+    """What ``--option KEY=VALUE`` may say when reading this format."""
+
     @abstractmethod
     def matches(self, path: Path) -> bool:
         """Whether the content of ``path`` looks like this format (never raises)."""
 
     @abstractmethod
-    def open(self, path: Path, calorimeter: Calorimeter | None = None) -> SourceReader:
-        """Open for reading; ``calorimeter`` replaces the format's usual detector.
+    def open(
+        self, path: Path, calorimeter: Calorimeter | None = None, options: Any = None
+    ) -> SourceReader:
+        """Open for reading.
+
+        Args:
+            path: the file.
+            calorimeter: replaces the format's usual detector.
+            options: an instance of :attr:`options_class`; its defaults when None.
 
         Raises:
             FormatError: foreign, truncated, or a data set is missing or of the wrong shape.
+            ShowerError: no showers, or impossible values.
         """
 
     @abstractmethod

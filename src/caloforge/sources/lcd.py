@@ -9,15 +9,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.geometry import Calorimeter, load_detector
+from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance
 from caloforge.sources.base import Source
+from caloforge.sources.hdf5 import holds
 from caloforge.sources.lcd_images import (
     Columns,
     LcdReader,
     LcdWriter,
     float32_column,
-    holds,
     impact,
     impact_rows,
 )
@@ -54,10 +54,11 @@ class LcdFixed(Source):
         """An ``ECAL`` and a ``target``."""
         return holds(path, {"ECAL", "target"}, {"theta"})
 
-    def open(self, path: Path, calorimeter: Calorimeter | None = None) -> LcdReader:
+    def open(
+        self, path: Path, calorimeter: Calorimeter | None = None, options: Any = None
+    ) -> LcdReader:
         """Open for reading, as ``lcd-ecal-25`` unless another calorimeter is given."""
-        calorimeter = calorimeter or load_detector("lcd-ecal-25")
-        return LcdReader(path, calorimeter, GEV, _columns, ("target",))
+        return LcdReader(path, calorimeter, "lcd-ecal-25", GEV, _columns, ("target",))
 
     def create(self, path: Path, calorimeter: Calorimeter, provenance: Provenance) -> LcdWriter:
         """Write images in GeV."""

@@ -9,15 +9,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.geometry import Calorimeter, load_detector
+from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance
 from caloforge.sources.base import Source
+from caloforge.sources.hdf5 import holds
 from caloforge.sources.lcd_images import (
     Columns,
     LcdReader,
     LcdWriter,
     float32_column,
-    holds,
     impact,
     impact_rows,
 )
@@ -63,10 +63,11 @@ class LcdAngle(Source):
         """An ``ECAL``, an ``energy`` and a ``theta``."""
         return holds(path, {"ECAL", "energy", "theta"}, set())
 
-    def open(self, path: Path, calorimeter: Calorimeter | None = None) -> LcdReader:
+    def open(
+        self, path: Path, calorimeter: Calorimeter | None = None, options: Any = None
+    ) -> LcdReader:
         """Open for reading, as ``lcd-ecal`` unless another calorimeter is given."""
-        calorimeter = calorimeter or load_detector("lcd-ecal")
-        return LcdReader(path, calorimeter, TO_MEV, _columns, ("energy", "theta"))
+        return LcdReader(path, calorimeter, "lcd-ecal", TO_MEV, _columns, ("energy", "theta"))
 
     def create(self, path: Path, calorimeter: Calorimeter, provenance: Provenance) -> LcdWriter:
         """Write images in 50 x GeV."""

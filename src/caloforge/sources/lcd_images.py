@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import CaloforgeError, FormatError, ShowerError
-from caloforge.geometry import Calorimeter
+from caloforge.errors import FormatError, ShowerError
+from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Provenance, Showers
-from caloforge.store.guarded import new_hdf5
+from caloforge.sources.hdf5 import Hdf5Writer, calorimeter_of, require, source_provenance
+from caloforge.sources.part_reader import PartReader, check_energies
 from caloforge.store.reader import open_hdf5
 
 IMAGE = "ECAL"
 IMPACT = "impact_mm"
 OPTIONAL = (IMPACT, "pdgID")
-CHUNK = 50
 
 Columns = dict[str, NDArray[Any]]
-
-
-def holds(path: Path, wanted: set[str], absent: set[str]) -> bool:
-    """Whether ``path`` is an HDF5 file with the ``wanted`` data sets and none ``absent``."""
-    try:
-        with open_hdf5(path) as file:
-            return wanted <= set(file) and not absent & set(file)
-    except CaloforgeError:
-        return False
 
 
 def grid_of(calorimeter: Calorimeter, path: Path) -> tuple[int, int, int]:
@@ -48,103 +38,78 @@ def grid_of(calorimeter: Calorimeter, path: Path) -> tuple[int, int, int]:
     return calorimeter.grid_shape
 
 
-class LcdReader:
+class LcdReader(PartReader):
     """Reads ``ECAL`` images: value x ``to_mev`` is MeV; ``columns`` reads the incident table.
 
     Raises:
         FormatError: a data set is missing or has the wrong shape.
+        ShowerError: no showers.
     """
 
     def __init__(
         self,
         path: Path,
-        calorimeter: Calorimeter,
+        given: Calorimeter | None,
+        usual: str,
         to_mev: float,
         columns: Callable[[h5py.File, slice], Columns],
         required: tuple[str, ...],
     ) -> None:
-        self.path = path
-        self.calorimeter = calorimeter
         self._to_mev = to_mev
         self._columns = columns
-        depth, n_x, n_y = grid_of(calorimeter, path)
         self._file = open_hdf5(path)
         try:
-            self._check((n_x, n_y, depth), required)
-            self.provenance = self._read_provenance()
+            calorimeter = calorimeter_of(self._file, path, given, lambda: load_detector(usual))
+            depth, n_x, n_y = grid_of(calorimeter, path)
+            self._check(path, calorimeter, (n_x, n_y, depth), required)
+            provenance = source_provenance(self._file, path, calorimeter)
         except BaseException:
             self._file.close()
             raise
+        super().__init__(path, calorimeter, provenance, len(self._file[IMAGE]))
 
-    def _check(self, shape: tuple[int, int, int], required: tuple[str, ...]) -> None:
-        for name in (IMAGE, *required):
-            if not isinstance(self._file.get(name), h5py.Dataset):
-                raise FormatError(
-                    f"{self.path}: data set '{name}' is missing, only {', '.join(self._file)}; "
-                    "choose the right format with --from"
-                )
+    def _check(
+        self,
+        path: Path,
+        calorimeter: Calorimeter,
+        shape: tuple[int, int, int],
+        required: tuple[str, ...],
+    ) -> None:
+        tables = (*required, *(name for name in OPTIONAL if name in self._file))
+        require(self._file, path, (IMAGE, *tables))
         images = self._file[IMAGE]
         if images.shape[1:] != shape:
             raise FormatError(
-                f"{self.path}: '{IMAGE}' has shape {images.shape}, '{self.calorimeter.name}' needs "
+                f"{path}: '{IMAGE}' has shape {images.shape}, '{calorimeter.name}' needs "
                 f"(N, {', '.join(map(str, shape))}); choose another --detector"
             )
-        for name in (*required, *(name for name in OPTIONAL if name in self._file)):
+        for name in tables:
             if self._file[name].shape[:1] != images.shape[:1]:
                 raise FormatError(
-                    f"{self.path}: '{name}' has shape {self._file[name].shape} for "
+                    f"{path}: '{name}' has shape {self._file[name].shape} for "
                     f"{len(images)} images in '{IMAGE}'; make the file again"
                 )
         if len(images) == 0:
-            raise ShowerError(f"{self.path}: '{IMAGE}' holds no showers; give a file with events")
+            raise ShowerError(f"{path}: '{IMAGE}' holds no showers; give a file with events")
 
-    def _read_provenance(self) -> Provenance:
-        source = {key: _plain(value) for key, value in self._file.attrs.items()}
-        own = source.pop("provenance", None)
-        parents = (Provenance.from_json(own, str(self.path)).to_dict(),) if own else ()
-        return Provenance(
-            step="read", geometry=self.calorimeter.hash, source=source, parents=parents
-        )
-
-    def __len__(self) -> int:
-        return len(self._file[IMAGE])
-
-    def __enter__(self) -> LcdReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
-    def batches(self, size: int) -> Iterator[Showers]:
-        """Consecutive parts of ``size`` showers."""
-        for start in range(0, len(self), size):
-            yield self._batch(slice(start, min(start + size, len(self))))
-
-    def _batch(self, rows: slice) -> Showers:
-        try:
-            images = np.asarray(self._file[IMAGE][rows], dtype=np.float64)
-            columns = self._columns(self._file, rows)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise FormatError(
-                f"{self.path}: damaged near shower {rows.start} ({error}); copy or make it again"
-            ) from error
-        wrong = ~(np.isfinite(images) & (images >= 0))
-        if wrong.any():
-            shower, *cell = (int(v[0]) for v in np.nonzero(wrong))
-            raise ShowerError(
-                f"{self.path}: '{IMAGE}' shower {rows.start + shower}, cell {tuple(cell)} holds "
-                f"{images[wrong][0]}; energies must be finite and not negative"
-            )
+    def read(self, start: int, stop: int) -> Showers:
+        """Showers ``start:stop``."""
+        rows = slice(start, stop)
+        images = np.asarray(self._file[IMAGE][rows], dtype=np.float64)
+        columns = self._columns(self._file, rows)
+        check_energies(self.path, IMAGE, images, start)
         layered = (images * self._to_mev).transpose(0, 3, 1, 2).reshape(len(images), -1)
-        try:
-            return Showers.from_dense(self.calorimeter, Incident(columns), layered, self.provenance)
-        except CaloforgeError as error:
-            text = f"{self.path} (showers from {rows.start}): {error}"
-            raise type(error)(text) from error
+        return Showers.from_dense(self.calorimeter, Incident(columns), layered, self.provenance)
 
 
-class LcdWriter:
+class LcdWriter(Hdf5Writer):
     """Writes ``ECAL`` images of MeV / ``to_mev`` and what ``rows`` makes of the incident table."""
+
+    chunk_bytes: ClassVar[int] = 3 << 20
 
     def __init__(
         self,
@@ -154,71 +119,16 @@ class LcdWriter:
         to_mev: float,
         rows: Callable[[Incident], Mapping[str, NDArray[Any]]],
     ) -> None:
-        self.path = path
         self._depth, self._n_x, self._n_y = grid_of(calorimeter, path)
-        self._calorimeter = calorimeter
-        self._provenance = provenance
         self._to_mev = to_mev
         self._rows = rows
-        self._context = new_hdf5(path)
+        super().__init__(path, calorimeter, provenance)
 
-    def __enter__(self) -> LcdWriter:
-        self._new = self._context.__enter__()
-        self._file = self._new.file
-        self._file.attrs["provenance"] = self._provenance.to_json()
-        for key, value in self._provenance.source.items():
-            self._file.attrs[key] = value
-        return self
-
-    def append(self, showers: Showers) -> None:
-        """Write a batch behind what is there."""
-        self._calorimeter.require_same(showers.calorimeter, "a batch of showers")
+    def content(self, showers: Showers) -> Mapping[str, NDArray[Any]]:
+        """Images and the incident table."""
         dense = showers.dense().astype(np.float64) / self._to_mev
         images = dense.reshape(-1, self._depth, self._n_x, self._n_y).transpose(0, 2, 3, 1)
-        content = {IMAGE: images.astype(np.float32), **self._rows(showers.incident)}
-        if len(self._file) and set(self._file) != set(content):
-            differing = ", ".join(sorted(set(self._file) ^ set(content)))
-            raise ShowerError(
-                f"{self.path}: only some of the inputs have what '{differing}' needs; "
-                "convert them one by one"
-            )
-        for name, values in content.items():
-            self._extend(name, values)
-        self._new.check()
-
-    def _extend(self, name: str, values: NDArray[Any]) -> None:
-        if name not in self._file:
-            chunk = (CHUNK if name == IMAGE else 1024, *values.shape[1:])
-            self._file.create_dataset(
-                name,
-                shape=(0, *values.shape[1:]),
-                maxshape=(None, *values.shape[1:]),
-                dtype=values.dtype,
-                chunks=chunk,
-                compression="gzip",
-            )
-        dataset = self._file[name]
-        dataset.resize(len(dataset) + len(values), axis=0)
-        dataset[-len(values) :] = values
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._context.__exit__(kind, error, trace)
-
-
-def _plain(value: Any) -> Any:
-    """An HDF5 attribute as a JSON-ready value."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool) else str(value)
+        return {IMAGE: images.astype(np.float32), **self._rows(showers.incident)}
 
 
 def float32_column(values: NDArray[Any]) -> NDArray[np.float32]:

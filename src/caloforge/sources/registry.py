@@ -32,17 +32,34 @@ def get_source(name: str) -> Source:
 
 
 def detect(path: Path) -> Source:
-    """The format of a file, from its content.
+    """The format of a file or a folder, from its content.
 
     Raises:
-        FormatError: the file is missing, not HDF5, or holds no known layout.
+        FormatError: it is missing, unreadable, or holds no known layout.
     """
     for source in _SOURCES.values():
         if source.matches(path):
             return source
+    raise FormatError(
+        f"{path}: {_what_it_is(path)}; name the format with --from ({', '.join(_SOURCES)})"
+    )
+
+
+def _what_it_is(path: Path) -> str:
+    """Why no format matches, as far as it can be said; raises where the file itself is bad."""
+    head = b""
+    if path.is_file():
+        try:
+            with path.open("rb") as stream:
+                head = stream.read(8)
+        except OSError as error:
+            raise FormatError(f"{path}: cannot read it ({error}); check its mode") from error
+    if head[:4] == b"root":
+        return "a ROOT file of unknown layout, or a damaged one"
+    if head[:4] == b"PAR1":
+        return "a Parquet file of unknown layout, or a damaged one"
+    if path.is_dir() and any(path.iterdir()):
+        return "a folder without an index.json and without Parquet files"
     with open_hdf5(path) as file:
         keys = ", ".join(file) or "nothing"
-    raise FormatError(
-        f"{path}: unknown layout with data sets {keys}; "
-        f"name the format with --from ({', '.join(_SOURCES)})"
-    )
+    return f"unknown layout with data sets {keys}"

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from caloforge.errors import CaloforgeError
 from caloforge.geometry import Calorimeter
-from caloforge.showers import Incident, Provenance
-from caloforge.sources.base import Source, SourceReader
-from caloforge.store import StoreWriter, open_showers
+from caloforge.showers import Incident, Provenance, Showers
+from caloforge.sources.base import Source
+from caloforge.sources.part_reader import PartReader
+from caloforge.store import ShowerReader, StoreWriter, open_showers
 from caloforge.store.reader import open_hdf5
+
+
+class StoreReader(PartReader):
+    """A store file or a folder of shards."""
+
+    def __init__(self, reader: ShowerReader) -> None:
+        super().__init__(reader.path, reader.calorimeter, reader.provenance, len(reader))
+        self._reader = reader
+
+    def read(self, start: int, stop: int) -> Showers:
+        """Showers ``start:stop``."""
+        return self._reader.read(start, stop)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
 
 
 class Store(Source):
@@ -28,12 +46,14 @@ class Store(Source):
         except CaloforgeError:
             return False
 
-    def open(self, path: Path, calorimeter: Calorimeter | None = None) -> SourceReader:
+    def open(
+        self, path: Path, calorimeter: Calorimeter | None = None, options: Any = None
+    ) -> StoreReader:
         """Open for reading; a given calorimeter must be the file's own."""
         reader = open_showers(path)
         if calorimeter is not None:
             calorimeter.require_same(reader.calorimeter, str(path))
-        return reader
+        return StoreReader(reader)
 
     def create(self, path: Path, calorimeter: Calorimeter, provenance: Provenance) -> StoreWriter:
         """Write a store file."""

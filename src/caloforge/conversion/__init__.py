@@ -1,0 +1,5 @@
+"""From any format to any other, streaming, with what should happen on the way."""
+
+from caloforge.conversion.run import Conversion, convert
+
+__all__ = ["Conversion", "convert"]
