@@ -17,6 +17,7 @@ from caloforge.models import (
     GradientModel,
     ShowerModel,
     TrainingBatch,
+    TrainingSample,
     build_model,
     model_kinds,
 )
@@ -39,7 +40,7 @@ def fitted(kind: str, sample: Showers) -> ShowerModel:
     if isinstance(model, DirectModel):
         model.fit(sample)
     if isinstance(model, GradientModel):
-        model.prepare(sample)
+        model.prepare(TrainingSample.whole(sample))
         with torch.no_grad():  # enough output to test with
             for parameter in model.parameters():
                 parameter.add_(0.02 * torch.rand_like(parameter))
@@ -119,7 +120,7 @@ def test_gradient_models_learn_from_one_step(model: ShowerModel, sample: Showers
         pytest.skip("fitted in one go")
     fresh = build_model(model.kind, model.calorimeter)
     assert isinstance(fresh, GradientModel)
-    fresh.prepare(sample)
+    fresh.prepare(TrainingSample.whole(sample))
     fresh.train()
     optimizers = fresh.optimizers()
     owned = [id(p) for o in optimizers.values() for g in o.param_groups for p in g["params"]]

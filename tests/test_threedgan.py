@@ -8,7 +8,7 @@ import torch
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import load_detector
-from caloforge.models import TrainingBatch, build_model
+from caloforge.models import TrainingBatch, TrainingSample, build_model
 from caloforge.models.threedgan import ENERGY_UNIT, ThreeDGAN
 from caloforge.preprocess import EnergyScaling, GridImage
 from caloforge.showers import Showers
@@ -25,7 +25,7 @@ def model(sample: Showers) -> ThreeDGAN:
     torch.manual_seed(0)
     built = build_model("3dgan", sample.calorimeter)
     assert isinstance(built, ThreeDGAN)
-    built.prepare(sample)
+    built.prepare(TrainingSample.whole(sample))
     return built.train()
 
 
@@ -199,7 +199,7 @@ def test_fakes_cover_the_training_range(model: ThreeDGAN, sample: Showers) -> No
     assert noise.std().item() == pytest.approx(1.0, rel=0.01)
     published = build_model("3dgan", sample.calorimeter, {"fake_energy": [10.0, 500.0]})
     assert isinstance(published, ThreeDGAN)
-    published.prepare(sample)
+    published.prepare(TrainingSample.whole(sample))
     assert published.fake_energy.tolist() == pytest.approx([0.1, 5.0])
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from caloforge.api import train
 from caloforge.artifact import load_artifact, read_description
 from caloforge.config import load_recipe, recipe_names
-from caloforge.data import BatchPlan, load_sample
+from caloforge.data import BatchPlan, MemoryBlocks, load_sample
 from caloforge.errors import (
     ConfigError,
     FormatError,
@@ -371,15 +371,16 @@ def test_wrong_recipe_files(tmp_path: Path, text: str, word: str) -> None:
 
 
 def test_every_epoch_visits_each_shower_once() -> None:
-    plan = BatchPlan(n_showers=20, batch_size=5, seed=3)
+    blocks = MemoryBlocks(random_showers(20)).blocks
+    plan = BatchPlan(blocks, batch_size=5, seed=3)
     epochs = [np.concatenate([plan.rows(4 * epoch + k) for k in range(4)]) for epoch in range(3)]
     assert all(sorted(rows) == list(range(20)) for rows in epochs)
     assert not np.array_equal(epochs[0], epochs[1])
-    assert np.array_equal(plan.rows(7), BatchPlan(20, 5, 3).rows(7))
-    assert not np.array_equal(plan.rows(7), BatchPlan(20, 5, 4).rows(7))
+    assert np.array_equal(plan.rows(7), BatchPlan(blocks, 5, 3).rows(7))
+    assert not np.array_equal(plan.rows(7), BatchPlan(blocks, 5, 4).rows(7))
 
 
 def test_an_incomplete_last_batch_is_left_out() -> None:
-    plan = BatchPlan(n_showers=23, batch_size=5, seed=0)
+    plan = BatchPlan(MemoryBlocks(random_showers(23)).blocks, batch_size=5, seed=0)
     assert plan.steps_per_epoch == 4
     assert len(set(np.concatenate([plan.rows(k) for k in range(4)]))) == 20

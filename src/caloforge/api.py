@@ -11,12 +11,12 @@ import torch
 from caloforge.artifact import warm_start
 from caloforge.beam import Words, particles
 from caloforge.config import Recipe, load_recipe
-from caloforge.data import load_sample
+from caloforge.data import StoredBlocks, load_sample
 from caloforge.errors import ConfigError
 from caloforge.export import export_onnx
 from caloforge.generate import open_engine
 from caloforge.geometry import Calorimeter, load_detector
-from caloforge.models import build_model
+from caloforge.models import GradientModel, build_model
 from caloforge.runtime import Engine, shower_batches
 from caloforge.showers import Incident, Provenance, Showers, input_digests
 from caloforge.train import fit_model
@@ -49,15 +49,16 @@ def train(
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     paths = [data] if isinstance(data, str | Path) else list(data)
     expected = load_detector(chosen.detector) if chosen.detector else None
-    showers = load_sample(paths, expected)
+    stored = StoredBlocks(paths, expected)
     torch.manual_seed(chosen.training.seed)  # the initial weights
-    model = build_model(chosen.kind, showers.calorimeter, chosen.settings)
+    model = build_model(chosen.kind, stored.calorimeter, chosen.settings)
+    sample = stored if isinstance(model, GradientModel) else load_sample(paths, expected)
     inputs = input_digests(paths)
     if chosen.start_from is not None:
         inputs[chosen.start_from] = warm_start(model, chosen.start_from)
     return fit_model(
         model,
-        showers,
+        sample,
         chosen.training,
         output,
         inputs=inputs,

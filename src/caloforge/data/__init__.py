@@ -1,6 +1,18 @@
 """From the store to training batches."""
 
-from caloforge.data.batches import BatchPlan
+from caloforge.data.blocks import Block, BlockSource, MemoryBlocks
+from caloforge.data.loader import Batch, ShowerLoader
+from caloforge.data.order import BatchPlan
 from caloforge.data.sample import load_sample
+from caloforge.data.stored import StoredBlocks
 
-__all__ = ["BatchPlan", "load_sample"]
+__all__ = [
+    "Batch",
+    "BatchPlan",
+    "Block",
+    "BlockSource",
+    "MemoryBlocks",
+    "ShowerLoader",
+    "StoredBlocks",
+    "load_sample",
+]

@@ -7,6 +7,7 @@ from caloforge.models.base import (
     ModelConfig,
     ShowerModel,
     TrainingBatch,
+    TrainingSample,
     Update,
 )
 from caloforge.models.registry import build_model, model_kinds
@@ -18,6 +19,7 @@ __all__ = [
     "ModelConfig",
     "ShowerModel",
     "TrainingBatch",
+    "TrainingSample",
     "Update",
     "build_model",
     "model_kinds",

@@ -47,6 +47,26 @@ class TrainingBatch:
     energy: torch.Tensor
 
 
+@dataclass(frozen=True)
+class TrainingSample:
+    """What a model may look at before its first step, whatever the size of the data.
+
+    ``count`` showers in all; ``ranges``: (lowest, highest) of each of the model's condition columns
+    over all of them (MeV, rad, mm); ``showers``: a random part of them.
+    """
+
+    count: int
+    ranges: Mapping[str, tuple[float, float]]
+    showers: Showers
+
+    @classmethod
+    def whole(cls, showers: Showers) -> TrainingSample:
+        """A sample that is in memory as a whole."""
+        columns = showers.incident.columns
+        ranges = {name: (float(v.min()), float(v.max())) for name, v in columns.items()}
+        return cls(len(showers), ranges, showers)
+
+
 class Update(Protocol):
     """One optimizer step: clears gradients, goes backward from ``loss``, checks, steps."""
 
@@ -107,7 +127,7 @@ class ShowerModel(nn.Module, ABC):
 class GradientModel(ShowerModel):
     """Trained by gradient steps. The global torch RNG is seeded before every step."""
 
-    def prepare(self, showers: Showers) -> None:
+    def prepare(self, sample: TrainingSample) -> None:
         """Look at the training sample once, before the first step (ranges, means)."""
 
     @abstractmethod

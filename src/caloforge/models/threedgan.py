@@ -22,11 +22,17 @@ from torch.nn import functional as F
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
-from caloforge.models.base import GradientModel, Latent, ModelConfig, TrainingBatch, Update
+from caloforge.models.base import (
+    GradientModel,
+    Latent,
+    ModelConfig,
+    TrainingBatch,
+    TrainingSample,
+    Update,
+)
 from caloforge.models.keras import mean_absolute_percentage_error, rmsprop
 from caloforge.models.threedgan_networks import IMAGE_SHAPE, Discriminator, Generator
 from caloforge.preprocess import EnergyScaling, GridImage
-from caloforge.showers import Showers
 
 ENERGY_UNIT = 100_000.0
 """MeV per unit of E: the networks see Ep / 100 GeV."""
@@ -92,10 +98,9 @@ class ThreeDGAN(GradientModel):
 
     # --------------------------------------------------------------- training
 
-    def prepare(self, showers: Showers) -> None:
+    def prepare(self, sample: TrainingSample) -> None:
         """Take the energy range of the fakes from the sample, unless the config says it."""
-        energy = showers.incident.energy / ENERGY_UNIT
-        low, high = float(energy.min()), float(energy.max())
+        low, high = (value / ENERGY_UNIT for value in sample.ranges["energy"])
         if self.config.fake_energy is not None:
             low, high = (value * 1000.0 / ENERGY_UNIT for value in self.config.fake_energy)
         self.fake_energy.copy_(torch.tensor([low, high]))

@@ -1,6 +1,6 @@
 """The store: showers on disk (HDF5, schema version 1), one file or a folder of shards."""
 
-from caloforge.store.dataset import ShowerDataset, write_index
+from caloforge.store.dataset import ShowerDataset, shard_paths, write_index
 from caloforge.store.open import ShowerReader, open_showers
 from caloforge.store.reader import ShowerFile
 from caloforge.store.schema import SCHEMA
@@ -13,6 +13,7 @@ __all__ = [
     "ShowerReader",
     "StoreWriter",
     "open_showers",
+    "shard_paths",
     "write_index",
     "write_showers",
 ]

@@ -40,6 +40,37 @@ def write_index(folder: str | Path) -> Path:
     return folder / INDEX
 
 
+def shard_paths(path: str | Path) -> list[Path]:
+    """The store files behind a name: the file itself, or the shards of a folder, in order.
+
+    Raises:
+        FormatError: a folder without a readable index.
+    """
+    path = Path(path)
+    return [path] if not path.is_dir() else [file for file, _ in read_index(path)]
+
+
+def read_index(folder: Path) -> list[tuple[Path, int]]:
+    """The shards of a folder and how many showers each holds, by its index.
+
+    Raises:
+        FormatError: no index, or an unreadable one.
+    """
+    index = folder / INDEX
+    try:
+        raw = json.loads(index.read_text(encoding="utf-8"))
+        shards = [(folder / shard["file"], int(shard["showers"])) for shard in raw["shards"]]
+    except FileNotFoundError as error:
+        raise FormatError(
+            f"{folder}: no {INDEX} in this folder; write it with caloforge.store.write_index"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{index}: unreadable index ({error}); write it again") from error
+    if not shards or any(showers < 0 for _, showers in shards):
+        raise FormatError(f"{index}: lists no shards; write it again")
+    return shards
+
+
 class ShowerDataset:
     """The shards of a folder, in the order of its index, read like one :class:`ShowerFile`.
 
@@ -49,19 +80,9 @@ class ShowerDataset:
 
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder)
-        index = self.path / INDEX
-        try:
-            raw = json.loads(index.read_text(encoding="utf-8"))
-            self._files = [self.path / shard["file"] for shard in raw["shards"]]
-            counts = [int(shard["showers"]) for shard in raw["shards"]]
-        except FileNotFoundError as error:
-            raise FormatError(
-                f"{self.path}: no {INDEX} in this folder; write it with caloforge.store.write_index"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"{index}: unreadable index ({error}); write it again") from error
-        if not self._files:
-            raise FormatError(f"{index}: lists no shards; write it again")
+        shards = read_index(self.path)
+        self._files = [path for path, _ in shards]
+        counts = [showers for _, showers in shards]
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         with ShowerFile(self._files[0]) as shard:
             self.calorimeter: Calorimeter = shard.calorimeter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import hdf5plugin  # noqa: F401  (registers the Blosc2 filter)
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import CaloforgeError, FormatError
+from caloforge.errors import CaloforgeError, FormatError, GeometryError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import COLUMNS, Incident, Provenance, Showers
 from caloforge.store import schema
@@ -45,6 +46,19 @@ def open_hdf5(path: str | Path) -> h5py.File:
         raise FormatError(f"{path}: {problem}") from error
 
 
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Calorimeter:
+    return Calorimeter.from_yaml(text)
+
+
+def _calorimeter(text: str, path: Path) -> Calorimeter:
+    """The calorimeter in a file; the shards of a data set share one object."""
+    try:
+        return _parsed(text)
+    except GeometryError:
+        return Calorimeter.from_yaml(text, f"{path}: geometry")
+
+
 class ShowerFile:
     """One store file, opened lazily: nothing but its index is kept in memory.
 
@@ -74,7 +88,7 @@ class ShowerFile:
                 f"{self.path}: schema {attributes['schema']}, this version reads {schema.SCHEMA}; "
                 "install a newer caloforge"
             )
-        self.calorimeter = Calorimeter.from_yaml(attributes["geometry"], f"{self.path}: geometry")
+        self.calorimeter = _calorimeter(str(attributes["geometry"]), self.path)
         self.provenance = Provenance.from_json(attributes["provenance"], str(self.path))
         for name in (schema.OFFSET, schema.CELL, schema.ENERGY, f"{schema.INCIDENT}/energy"):
             if not isinstance(self._file.get(name), h5py.Dataset):

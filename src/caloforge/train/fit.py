@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.artifact import DESCRIPTION, make_folder, save_artifact
+from caloforge.data import BlockSource, MemoryBlocks
 from caloforge.errors import OutputError, TrainingError
 from caloforge.models import DirectModel, GradientModel, ShowerModel
 from caloforge.showers import Provenance, Showers
@@ -18,7 +19,7 @@ from caloforge.train.run import FOLDER, GradientRun
 
 def fit_model(
     model: ShowerModel,
-    showers: Showers,
+    data: Showers | BlockSource,
     config: TrainingConfig,
     output: str | Path,
     *,
@@ -27,11 +28,12 @@ def fit_model(
     resume: bool = False,
     quiet: bool = False,
 ) -> Path:
-    """Train ``model`` on ``showers`` and write the artifact folder ``output``.
+    """Train ``model`` on ``data`` and write the artifact folder ``output``.
 
     Args:
         model: a fresh model for the showers' calorimeter.
-        showers: the training sample.
+        data: the training sample: in memory, or block by block from files. A model that is fitted
+            in one go needs it in memory.
         config: how to train.
         output: artifact folder; its ``training/`` subfolder holds logs and checkpoints.
         inputs: digests of the training files, for the provenance.
@@ -44,32 +46,37 @@ def fit_model(
         GeometryError: the showers belong to another calorimeter.
         OutputError: the folder cannot be written.
     """
-    model.calorimeter.require_same(showers.calorimeter, "the training sample")
+    model.calorimeter.require_same(data.calorimeter, "the training sample")
     folder = Path(output)
     begin = time.monotonic()
     if isinstance(model, GradientModel):
-        run = GradientRun(model, showers, config, folder, inputs or {})
+        sample = MemoryBlocks(data) if isinstance(data, Showers) else data
+        run = GradientRun(model, sample, config, folder, inputs or {})
         _claim(folder, resume)
         steps, seconds = run.go(resume, quiet)
+        waited, energy = run.loader.waited, sample.ranges(["energy"])["energy"]
     elif isinstance(model, DirectModel):
+        if not isinstance(data, Showers):
+            raise TrainingError(f"model '{model.kind}' is fitted in one go; load its showers first")
         _claim(folder, resume=False)
-        model.fit(showers)
+        model.fit(data)
+        waited, energy = 0.0, (data.incident.energy.min(), data.incident.energy.max())
         steps, seconds = 0, time.monotonic() - begin
     else:
         raise TrainingError(f"model '{model.kind}' is neither a GradientModel nor a DirectModel")
-    energy = showers.incident.energy
     provenance = Provenance(
         step="train",
         geometry=model.calorimeter.hash,
         config=dict(recipe or {}),
         seed=config.seed,
         inputs=dict(inputs or {}),
-        parents=(showers.provenance.to_dict(),),
+        parents=(data.provenance.to_dict(),),
         source={
-            "training_showers": len(showers),
-            "training_energy_mev": [float(energy.min()), float(energy.max())],
+            "training_showers": len(data),
+            "training_energy_mev": [float(value) for value in energy],
             "training_steps": steps,
             "training_seconds": round(seconds, 1),
+            "waiting_for_data_seconds": round(waited, 3),
         },
     )
     return save_artifact(folder, model, provenance)

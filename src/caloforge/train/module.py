@@ -8,10 +8,9 @@ import lightning as pl
 import numpy as np
 import torch
 
-from caloforge.data import BatchPlan
+from caloforge.data import ShowerLoader
 from caloforge.errors import TrainingError
 from caloforge.models import GradientModel, TrainingBatch
-from caloforge.showers import Showers
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -20,27 +19,18 @@ def step_seed(seed: int, step: int) -> int:
 
 
 class Batches:
-    """The training batches from ``start`` to ``stop`` (steps), as (step, batch).
+    """The training batches of steps ``start:stop``, as tensors on the loader's memory."""
 
-    Dense views exist one batch at a time; the sample stays sparse.
-    """
-
-    def __init__(
-        self, showers: Showers, columns: tuple[str, ...], plan: BatchPlan, start: int, stop: int
-    ) -> None:
-        self._showers = showers
-        self._condition = np.column_stack([showers.incident[name] for name in columns])
-        self._plan = plan
+    def __init__(self, loader: ShowerLoader, start: int, stop: int) -> None:
+        self._loader = loader
         self._steps = range(start, stop)
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-        for step in self._steps:
-            rows = self._plan.rows(step)
-            condition = torch.from_numpy(self._condition[rows].astype(np.float32))
-            yield step, condition, torch.from_numpy(self._showers[rows].dense())
+        for batch in self._loader.batches(self._steps.start, self._steps.stop):
+            yield batch.step, torch.from_numpy(batch.condition), torch.from_numpy(batch.energy)
 
 
 class TrainingModule(pl.LightningModule):

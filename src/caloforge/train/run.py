@@ -14,10 +14,9 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from caloforge.artifact import make_folder
-from caloforge.data import BatchPlan
+from caloforge.data import BatchPlan, BlockSource, ShowerLoader
 from caloforge.errors import ConfigError, TrainingError
-from caloforge.models import GradientModel
-from caloforge.showers import Showers
+from caloforge.models import GradientModel, TrainingSample
 from caloforge.train.callbacks import AfterStep, StepProgress, StopFlag
 from caloforge.train.checkpoint import FILE, load_checkpoint, save_checkpoint
 from caloforge.train.config import TrainingConfig
@@ -26,6 +25,9 @@ from caloforge.train.module import Batches, TrainingModule
 
 FOLDER = "training"
 TENSORBOARD = "tensorboard"
+
+LOOK = 10_000
+"""About so many showers a model sees before its first step."""
 
 
 class GradientRun:
@@ -38,16 +40,19 @@ class GradientRun:
     def __init__(
         self,
         model: GradientModel,
-        showers: Showers,
+        sample: BlockSource,
         config: TrainingConfig,
         folder: Path,
         inputs: Mapping[str, str],
     ) -> None:
-        self.model, self.showers, self.config = model, showers, config
+        self.model, self.sample, self.config = model, sample, config
         self.folder, self.logs = folder, folder / FOLDER
-        self.plan = BatchPlan(len(showers), config.batch_size, config.seed)
+        self.plan = BatchPlan(sample.blocks, config.batch_size, config.seed)
+        columns = model.condition_columns
+        self.loader = ShowerLoader(sample, self.plan, columns, reuse=True)
         self.total = min(config.epochs * self.plan.steps_per_epoch, config.max_steps or 10**12)
-        model.prepare(showers)
+        look = sample.sample(LOOK, config.seed)
+        model.prepare(TrainingSample(len(sample), sample.ranges(columns), look))
         model.train()
         self.module = TrainingModule(model, config.seed)
         self.seconds = 0.0
@@ -78,8 +83,7 @@ class GradientRun:
         if not quiet:
             callbacks.append(StepProgress(first, self.total, ()))
         if first < self.total:
-            columns = self.model.condition_columns
-            batches = Batches(self.showers, columns, self.plan, first, self.total)
+            batches = Batches(self.loader, first, self.total)
             with flag.listening(), _calm_lightning():
                 _trainer(config, self.logs, callbacks).fit(self.module, batches)
         if flag.interrupted:
