@@ -1,6 +1,16 @@
 """Benchmarks: every performance figure of the documentation comes from here."""
 
 from caloforge.bench.generate import GEANT4, Timing, bench_generate
+from caloforge.bench.io import IoResult, IoRow, bench_io
 from caloforge.bench.simulate import SimulationTiming, bench_simulate
 
-__all__ = ["GEANT4", "SimulationTiming", "Timing", "bench_generate", "bench_simulate"]
+__all__ = [
+    "GEANT4",
+    "IoResult",
+    "IoRow",
+    "SimulationTiming",
+    "Timing",
+    "bench_generate",
+    "bench_io",
+    "bench_simulate",
+]

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Measure performance; prints ratios.", no_args_is_help=True)
     group.command("generate")(generate)
     group.command("simulate")(simulate)
+    group.command("io")(io)
     app.add_typer(group, name="bench")
 
 
@@ -106,6 +107,55 @@ def simulate(
     for row in rows:
         numbers = f"{row.ms_per_gev:9.3f} {row.showers_per_second:10.1f}"
         typer.echo(f"{row.what:18s} {numbers}  {row.ratio:.3g} {meaning[row.kind]}")
+
+
+def io(
+    data: Path = typer.Argument(..., help="A store file or a folder of shards."),
+    layouts: str = typer.Option(
+        "seed,tuned,caloforge", "--layouts", help="Comma list of what is compared."
+    ),
+    batch_size: int = typer.Option(128, "--batch", min=1, help="Showers per batch."),
+    workers: int = typer.Option(2, "--workers", min=1, help="Processes or threads."),
+    number: int | None = typer.Option(None, "-n", "--number", min=1, help="Use so many showers."),
+    rounds: int = typer.Option(3, "--rounds", min=1, help="Passes over the data."),
+    json_file: Path | None = typer.Option(
+        None, "--json", help="Write the figures to this file, with the machine's description."
+    ),
+    quiet: bool = QUIET,
+) -> None:
+    """Time reading: showers per second from disk to dense training batches.
+
+    Example:
+
+      caloforge bench io showers.h5 --workers 2
+    """
+    from caloforge.bench import bench_io
+    from caloforge.bench.machine import machine
+
+    result = bench_io(
+        data,
+        layouts=layouts.split(","),
+        batch_size=batch_size,
+        workers=workers,
+        showers=number,
+        rounds=rounds,
+        progress=None if quiet else lambda text: typer.echo(f"measuring {text} ...", err=True),
+    )
+    if json_file is not None:
+        asked = {"data": data.name, "batch_size": batch_size, "workers": workers}
+        _write(json_file, {"machine": machine(), **asked, **asdict(result)})
+    if quiet:
+        return
+    typer.echo(", ".join(f"{key} {value}" for key, value in machine().items()))
+    typer.echo(f"{result.showers} showers, {result.dense_gb:.2f} GB as dense float32")
+    typer.echo(f"{'':10s} {'showers/s':>10s} {'GB/s':>7s} {'bytes/shower':>13s}  ratio")
+    for row in result.rows:
+        numbers = f"{row.showers_per_second:10.0f} {row.gb_per_second:7.2f}"
+        ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
+        typer.echo(f"{row.layout:10s} {numbers} {row.bytes_per_shower:13.0f}  {ratio}")
+    limit = f"{result.limit_showers_per_second:10.0f} {result.limit_gb_per_second:7.2f}"
+    typer.echo(f"{'memory':10s} {limit}  writing zeros to the batches, nothing else")
+    typer.echo(f"peak memory of this process: {result.peak_memory_mb:.0f} MB")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

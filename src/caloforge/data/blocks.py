@@ -105,10 +105,10 @@ def random_blocks(blocks: Sequence[Block], showers: int, seed: int) -> list[Bloc
 class MemoryBlocks:
     """The showers of a sample in memory as blocks."""
 
-    def __init__(self, showers: Showers) -> None:
+    def __init__(self, showers: Showers, block_hits: int = BLOCK_HITS) -> None:
         self.calorimeter = showers.calorimeter
         self.provenance = showers.provenance
-        self.blocks: Sequence[Block] = cut_blocks(showers.offset.astype(np.int64), 0)
+        self.blocks: Sequence[Block] = cut_blocks(showers.offset.astype(np.int64), 0, block_hits)
         self._showers = showers
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +103,11 @@ class _Loading:
         """Whether all its blocks are asked for."""
         return len(self._tasks) == len(self.blocks)
 
+    @property
+    def share_asked(self) -> float:
+        """The part of its blocks that is asked for."""
+        return len(self._tasks) / len(self.blocks)
+
     def ask(self, workers: ThreadPoolExecutor, rooms: _Rooms) -> None:
         """Ask for the next block."""
         if self._room is None:
@@ -135,13 +140,12 @@ class _Rooms:
 
     def take(self, showers: int, hits: int) -> Room:
         """Room for a pool."""
-        for loading in self._left:
-            if all(batch.done() for batch in loading.users):
-                self._left.remove(loading)
-                room = loading.room()
-                if len(room.first) >= showers and len(room.cell) >= hits:
-                    return room
-                break
+        if self._left:
+            loading = self._left.pop(0)
+            room = loading.room()
+            if len(room.first) >= showers and len(room.cell) >= hits:
+                wait(loading.users)
+                return room
         return Room.empty(showers, hits, self._columns)
 
 
@@ -182,16 +186,22 @@ class _Stream:
         pieces: Pieces = []
         for pool, rows in self._loader.plan.epoch(epoch).pieces(start, stop):
             loading = self._find(epoch, pool.number)
+            if not pieces:  # a batch may straddle two pools and still needs the older one
+                self._leave_before(epoch, pool.number)
             while not loading.complete:
                 loading.ask(self._workers, self._rooms)
             pieces.append((loading, rows))
-            self._read_ahead((stop - pool.start) / (pool.stop - pool.start))
-        for key in [k for k in self._pools if k < (epoch, pool.number)]:
-            self._rooms.leave(self._pools.pop(key))
+            share = (stop - pool.start) / (pool.stop - pool.start)
+            self._read_ahead(epoch, pool.number, share)
         batch = self._workers.submit(self._make, step, pieces, self._buffer())
         for loading, _ in pieces:
             loading.users.append(batch)
         return batch
+
+    def _leave_before(self, epoch: int, number: int) -> None:
+        """No batch to come needs the pools before this one."""
+        for key in [key for key in self._pools if key < (epoch, number)]:
+            self._rooms.leave(self._pools.pop(key))
 
     def _find(self, epoch: int, number: int) -> _Loading:
         """The pool, which is the next one in the queue unless it is known."""
@@ -207,15 +217,16 @@ class _Stream:
         self._pools[epoch, pool.number] = _Loading(self._loader, pool)
         return True
 
-    def _read_ahead(self, share: float) -> None:
-        """Ask for ``share`` of the blocks of the pool behind the newest complete one."""
-        newest = list(self._pools.values())[-1]
-        if newest.complete:
+    def _read_ahead(self, epoch: int, number: int, share: float) -> None:
+        """Ask for ``share`` of the blocks of the pool behind this one."""
+        later = [loading for key, loading in self._pools.items() if key > (epoch, number)]
+        if not later:
             if not self._enter():
                 return
-            newest = list(self._pools.values())[-1]
-        while not newest.complete and len(newest._tasks) < share * len(newest.blocks):
-            newest.ask(self._workers, self._rooms)
+            later = list(self._pools.values())[-1:]
+        following = later[0]
+        while not following.complete and following.share_asked < share:
+            following.ask(self._workers, self._rooms)
 
     def _buffer(self) -> Floats:
         shape = (self._loader.plan.batch_size, self._loader.source.calorimeter.n_cells)

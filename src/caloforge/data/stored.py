@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caloforge.data.blocks import Block, Room, cut_blocks, random_blocks
+from caloforge.data.blocks import BLOCK_HITS, Block, Room, cut_blocks, random_blocks
 from caloforge.data.kernels import first_bad_hit
 from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter
@@ -27,7 +27,12 @@ class StoredBlocks:
         GeometryError: the geometries differ, or are not ``calorimeter``.
     """
 
-    def __init__(self, paths: Sequence[str | Path], calorimeter: Calorimeter | None = None) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        calorimeter: Calorimeter | None = None,
+        block_hits: int = BLOCK_HITS,
+    ) -> None:
         files = [shard for path in paths for shard in shard_paths(path)]
         if not files:
             raise FormatError("no training data; name at least one store file with --data")
@@ -37,7 +42,7 @@ class StoredBlocks:
             file = ColumnFile(path)
             known = calorimeter or (self._files[0].calorimeter if self._files else file.calorimeter)
             known.require_same(file.calorimeter, str(path))
-            blocks += self._cut(file, number)
+            blocks += self._cut(file, number, block_hits)
             file.forget_offset()
             self._files.append(file)
         self.blocks: Sequence[Block] = blocks
@@ -45,7 +50,7 @@ class StoredBlocks:
         self.provenance: Provenance = self._files[0].provenance
 
     @staticmethod
-    def _cut(file: ColumnFile, number: int) -> list[Block]:
+    def _cut(file: ColumnFile, number: int, block_hits: int) -> list[Block]:
         if len(file.offset) < 2:
             raise ShowerError(f"{file.path}: holds no showers; make it again with at least one")
         steps = np.diff(file.offset)
@@ -58,7 +63,12 @@ class StoredBlocks:
             raise ShowerError(
                 f"{file.path}: shower {empty} is empty; convert again with --drop-empty"
             )
-        return cut_blocks(file.offset, number)
+        return cut_blocks(file.offset, number, block_hits)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The store files."""
+        return [file.path for file in self._files]
 
     def __len__(self) -> int:
         return sum(map(len, self.blocks))

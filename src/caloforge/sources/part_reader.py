@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from caloforge.errors import CaloforgeError, FormatError, ShowerError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
+from caloforge.store.reader import FILE_ERRORS
 from caloforge.transform import Tally
-
-_FOREIGN_ERRORS = (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError)
-"""What the file libraries raise on damaged content (UnicodeError is a ValueError)."""
 
 
 class PartReader(ABC):
@@ -70,7 +68,7 @@ class PartReader(ABC):
                 raise
             text = f"{self.path} (showers from {start}): {error}"
             raise type(error)(text) from error
-        except _FOREIGN_ERRORS as error:
+        except FILE_ERRORS as error:
             raise FormatError(
                 f"{self.path}: damaged near shower {start} ({one_line(error)}); "
                 "copy or make it again"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from caloforge.errors import FormatError
 from caloforge.store import schema
 from caloforge.store.checksum import fletcher32, same
-from caloforge.store.reader import ShowerFile, open_hdf5
+from caloforge.store.reader import ShowerFile, damage_named, open_hdf5
 
 _BLOSC2, _FLETCHER = 32026, 3
 _FRAME = b"b2frame\x00"
@@ -74,10 +74,8 @@ class Column:
 
     def _read_with_library(self, start: int, stop: int, out: NDArray[Any]) -> None:
         with open_hdf5(self.path) as file:
-            try:
+            with damage_named(self.path, f"data set '{self.name}' near entry {start}"):
                 out[:] = file[self.name][start:stop]
-            except (OSError, RuntimeError, ValueError, KeyError) as error:
-                raise self._damaged(start, str(error)) from error
 
     def _unpack(self, file: int, number: int, out: NDArray[Any]) -> None:
         import blosc2
@@ -151,7 +149,7 @@ class ColumnFile:
             self.provenance = shard.provenance
             self.incident_columns = shard.columns
             self.offset: NDArray[np.int64] = shard.offset.astype(np.int64)
-            with open_hdf5(self.path) as file:
+            with open_hdf5(self.path) as file, damage_named(self.path, "the list of chunks"):
                 names = [schema.OFFSET, schema.CELL, schema.ENERGY]
                 names += [f"{schema.INCIDENT}/{name}" for name in shard.columns]
                 self._columns = {name: Column(self.path, name, file[name]) for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import hdf5plugin  # noqa: F401  (registers the Blosc2 filter)
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import CaloforgeError, FormatError, GeometryError
+from caloforge.errors import CaloforgeError, FormatError, GeometryError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.showers import COLUMNS, Incident, Provenance, Showers
 from caloforge.store import schema
@@ -46,6 +47,27 @@ def open_hdf5(path: str | Path) -> h5py.File:
         raise FormatError(f"{path}: {problem}") from error
 
 
+FILE_ERRORS = (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError)
+"""What the file libraries raise on damaged content (UnicodeError is a ValueError)."""
+
+
+@contextmanager
+def damage_named(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a file library raises into one clear error.
+
+    Raises:
+        FormatError: instead of the library's own error; ``what`` says what is damaged.
+    """
+    try:
+        yield
+    except CaloforgeError:
+        raise
+    except FILE_ERRORS as error:
+        raise FormatError(
+            f"{path}: {what} is damaged ({one_line(error)}); copy or make the file again"
+        ) from error
+
+
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> Calorimeter:
     return Calorimeter.from_yaml(text)
@@ -70,7 +92,8 @@ class ShowerFile:
         self.path = Path(path)
         self._file = open_hdf5(self.path)
         try:
-            self._read_header()
+            with damage_named(self.path, "the header"):
+                self._read_header()
         except BaseException:
             self._file.close()
             raise
@@ -106,12 +129,8 @@ class ShowerFile:
             )
 
     def _load(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
-        try:
+        with damage_named(self.path, f"data set '{name}' near entry {start}"):
             return np.asarray(self._file[name][start:stop])
-        except (OSError, RuntimeError, ValueError) as error:
-            raise FormatError(
-                f"{self.path}: data set '{name}' is damaged near entry {start}; make the file again"
-            ) from error
 
     def __enter__(self) -> ShowerFile:
         return self
@@ -129,7 +148,8 @@ class ShowerFile:
     @property
     def columns(self) -> list[str]:
         """The incident columns that the file holds."""
-        return [name for name in COLUMNS if name in self._file[schema.INCIDENT]]
+        with damage_named(self.path, f"group '{schema.INCIDENT}'"):
+            return [name for name in COLUMNS if name in self._file[schema.INCIDENT]]
 
     def incident(self, start: int = 0, stop: int | None = None) -> Incident:
         """The incident table of showers ``start:stop``, without their hits."""

@@ -2,6 +2,7 @@
 
 from caloforge.tasks.cluster import DaskCluster
 from caloforge.tasks.executor import Executor, ShardAdvance
+from caloforge.tasks.in_process import InProcess
 from caloforge.tasks.job import Advance, Job
 from caloforge.tasks.local import LocalWorkers
 from caloforge.tasks.plan import Shard, plan_shards
@@ -12,6 +13,7 @@ __all__ = [
     "Advance",
     "DaskCluster",
     "Executor",
+    "InProcess",
     "Job",
     "LocalWorkers",
     "Progress",
