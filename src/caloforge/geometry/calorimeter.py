@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from caloforge.errors import GeometryError
+from caloforge.errors import GeometryError, one_line
 from caloforge.geometry.segmentation import CartesianGrid, Floats, Segmentation
 
 Cells = NDArray[np.integer[Any]]
@@ -289,7 +289,9 @@ class Calorimeter(_Frozen):
         try:
             return cls.model_validate(yaml.safe_load(text))
         except yaml.YAMLError as error:
-            raise GeometryError(f"{origin}: not valid YAML; fix the file: {error}") from error
+            raise GeometryError(
+                f"{origin}: not valid YAML; fix the file: {one_line(error)}"
+            ) from error
         except ValidationError as error:
             unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
             first = (unknown or error.errors())[0]

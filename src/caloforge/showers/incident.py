@@ -19,6 +19,8 @@ COLUMNS: dict[str, str] = {
     "x": "a point on the particle's line, mm",
     "y": "a point on the particle's line, mm",
     "z": "a point on the particle's line, mm; 0 is the front face",
+    "opening_angle": "angle between the two photons of a pi0, rad; negative for other particles",
+    "conversion": "number of photons that converted before the calorimeter; 0: none",
 }
 """The known columns and their meaning."""
 

@@ -24,11 +24,17 @@ GEOMETRY = "geometry"
 
 def holds(path: Path, wanted: Set[str], absent: Set[str] = frozenset()) -> bool:
     """Whether ``path`` is an HDF5 file with the ``wanted`` data sets and none ``absent``."""
+    names = keys_of(path)
+    return wanted <= names and not absent & names
+
+
+def keys_of(path: Path) -> frozenset[str]:
+    """Names at the top of an HDF5 file; none where it is not HDF5, or damaged (never raises)."""
     try:
         with open_hdf5(path) as file:
-            return wanted <= set(file) and not absent & set(file)
-    except CaloforgeError:
-        return False
+            return frozenset(file)
+    except (CaloforgeError, OSError, RuntimeError, ValueError, LookupError):
+        return frozenset()
 
 
 def require(file: h5py.File, path: Path, names: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from caloforge.sources.lcd_images import (
     Columns,
     LcdReader,
     LcdWriter,
+    dropped,
     float32_column,
     impact,
     impact_rows,
@@ -75,6 +76,7 @@ class LcdFixed(Source):
             lost.append("lcd cannot carry x without y: dropped")
         if "phi" in incident:
             lost.append("lcd cannot carry phi: dropped")
+        lost += dropped(self.name, incident)
         if "pdg" not in incident:
             lost.append("lcd needs a particle code: 0 written, as the showers have none")
         elif np.any(incident["pdg"] != incident["pdg"].astype(np.float32)):

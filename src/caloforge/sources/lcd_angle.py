@@ -17,10 +17,12 @@ from caloforge.sources.lcd_images import (
     Columns,
     LcdReader,
     LcdWriter,
+    dropped,
     float32_column,
     impact,
     impact_rows,
 )
+from caloforge.sources.triforce import is_triforce
 
 GEV = 1000.0
 TO_MEV = GEV / 50.0
@@ -60,8 +62,9 @@ class LcdAngle(Source):
     description = "LCD/3DGAN HDF5, variable angle: ECAL (N,x,y,depth) in 50 x GeV, energy, theta"
 
     def matches(self, path: Path) -> bool:
-        """An ``ECAL``, an ``energy`` and a ``theta``."""
-        return holds(path, {"ECAL", "energy", "theta"}, set())
+        """An ``ECAL``, an ``energy`` and a ``theta``, and no Triforce file."""
+        wanted = {"ECAL", "energy", "theta"}
+        return holds(path, wanted) and not is_triforce(path)
 
     def open(
         self, path: Path, calorimeter: Calorimeter | None = None, options: Any = None
@@ -78,6 +81,7 @@ class LcdAngle(Source):
         lost = []
         if "phi" in incident:
             lost.append("lcd-angle cannot carry phi: dropped")
+        lost += dropped(self.name, incident)
         if ("x" in incident) != ("y" in incident):
             lost.append("lcd-angle cannot carry x without y: dropped")
         if "theta" not in incident:

@@ -20,6 +20,7 @@ from caloforge.store.reader import open_hdf5
 IMAGE = "ECAL"
 IMPACT = "impact_mm"
 OPTIONAL = (IMPACT, "pdgID")
+TRIFORCE_COLUMNS = ("opening_angle", "conversion")
 
 Columns = dict[str, NDArray[Any]]
 
@@ -151,3 +152,12 @@ def impact_rows(incident: Incident) -> dict[str, NDArray[Any]]:
     if "x" not in incident or "y" not in incident:
         return {}
     return {IMPACT: float32_column(np.column_stack([incident["x"], incident["y"]]))}
+
+
+def dropped(name: str, incident: Incident) -> list[str]:
+    """What of the columns that only Triforce files know is lost in format ``name``."""
+    return [
+        f"{name} cannot carry {column}: dropped; use triforce"
+        for column in TRIFORCE_COLUMNS
+        if column in incident
+    ]

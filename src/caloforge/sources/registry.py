@@ -8,10 +8,23 @@ from caloforge.errors import ConfigError, FormatError
 from caloforge.sources.base import Source
 from caloforge.sources.lcd import LcdFixed
 from caloforge.sources.lcd_angle import LcdAngle
+from caloforge.sources.parquet import Parquet
+from caloforge.sources.root import Root
+from caloforge.sources.showerdata import ShowerData
 from caloforge.sources.store import Store
+from caloforge.sources.triforce import Triforce
 from caloforge.store.reader import open_hdf5
 
-_SOURCES: dict[str, Source] = {s.name: s for s in (Store(), LcdFixed(), LcdAngle())}
+_ALL = (
+    Store(),
+    LcdFixed(),
+    LcdAngle(),
+    Triforce(),
+    ShowerData(),
+    Root(),
+    Parquet(),
+)
+_SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
 
 
 def source_names() -> list[str]:
