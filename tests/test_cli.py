@@ -29,6 +29,7 @@ COMMANDS = [
     "export",
     "detectors",
     "models",
+    "formats",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import itertools
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from caloforge.errors import OutputError
 
 _FULL_TEXTS = ("No space left", "File too large", "os error 27", "os error 28")
+_NUMBERS = itertools.count()
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -35,7 +37,8 @@ def check_folder(path: Path) -> None:
 
 
 def _partial(path: Path) -> Path:
-    return path.absolute().with_name(f".{path.name}.{os.getpid()}.partial")
+    number = next(_NUMBERS)  # threads may write the same name at the same time
+    return path.absolute().with_name(f".{path.name}.{number}.{os.getpid()}.partial")
 
 
 def remove_leftovers(path: Path) -> None:

@@ -9,13 +9,18 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from caloforge.errors import CaloforgeWarning
+from caloforge.errors import CaloforgeWarning, ConfigError
+
+if TYPE_CHECKING:
+    from caloforge.tasks import Executor
 
 QUIET = typer.Option(False, "--quiet", "-q", help="No progress, no summary.")
+WORKERS = typer.Option(1, "--workers", min=1, help="Processes on this machine.")
+DASK = typer.Option(None, "--dask", help="Address of a dask scheduler, as in tcp://host:8786.")
 JSON = typer.Option(False, "--json", help="Print the result as JSON.")
 
 
@@ -87,6 +92,21 @@ def report(summary: str, result: Mapping[str, Any], quiet: bool, as_json: bool) 
         typer.echo(json.dumps(result, indent=1, default=str))
     elif not quiet:
         typer.echo(summary)
+
+
+def executor(workers: int, dask: str | None) -> Executor:
+    """Where the work of a command is done.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    from caloforge.tasks import DaskCluster, LocalWorkers
+
+    if dask is None:
+        return LocalWorkers(workers)
+    if workers != 1:
+        raise ConfigError("--workers are processes here, --dask has its own; give one of them")
+    return DaskCluster(dask)
 
 
 def note(text: str) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from caloforge.cli.common import JSON, report
+from caloforge.cli.common import JSON, QUIET, progress, report
 from caloforge.shipped import model_path
 
 if TYPE_CHECKING:
+    from caloforge.geometry import Calorimeter
     from caloforge.showers import Provenance
 
 
@@ -22,6 +24,13 @@ def register(app: typer.Typer) -> None:
 
 def info(
     path: Path = typer.Argument(..., help="Showers, or a model."),
+    check: bool = typer.Option(
+        False, "--check", help="Read every shower and name the damaged ones; 1 if there are any."
+    ),
+    detector: str | None = typer.Option(
+        None, "--detector", help="Calorimeter of the showers, where the format does not say."
+    ),
+    quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
     """Say what a shower file or a model is.
@@ -31,10 +40,41 @@ def info(
       caloforge info showers.h5
 
       caloforge info model
+
+      caloforge info data --check
     """
-    result = _model(path) if _is_model(path) else _showers(path)
+    from caloforge.geometry import load_detector
+
+    known = load_detector(detector) if detector else None
+    if check:
+        _check(path, known, quiet, as_json)
+        return
+    result = _model(path) if _is_model(path) else _showers(path, known)
     lines = [f"{key:18s} {value}" for key, value in result.items() if key != "provenance"]
-    report("\n".join(lines), result, False, as_json)
+    report("\n".join(lines), result, quiet, as_json)
+
+
+def _check(path: Path, detector: Calorimeter | None, quiet: bool, as_json: bool) -> None:
+    """Print what is damaged; exit code 1 if anything is."""
+    from caloforge.conversion import check as run
+
+    with progress("checking", quiet) as advance:
+        files = run(path, detector=detector, progress=advance)
+    showers, lost = sum(file.showers for file in files), sum(file.lost for file in files)
+    bad = [file for file in files if file.damage]
+    lines = [f"{file.path}: {damage}" for file in bad for damage in file.damage]
+    advice = f"; save the others: caloforge convert {path} --salvage -o NEW" if bad else ""
+    lines.append(f"{path}: {showers} showers in {len(files)} files, {lost} lost{advice}")
+    result = {
+        "path": str(path),
+        "showers": showers,
+        "lost": lost,
+        "files": len(files),
+        "damaged": {str(file.path): [asdict(damage) for damage in file.damage] for file in bad},
+    }
+    report("\n".join(lines), result, quiet, as_json)
+    if bad:
+        raise typer.Exit(1)
 
 
 def _is_model(path: Path) -> bool:
@@ -56,11 +96,11 @@ def _model(path: Path) -> dict[str, Any]:
     return {"path": str(path), **description}
 
 
-def _showers(path: Path) -> dict[str, Any]:
+def _showers(path: Path, detector: Calorimeter | None) -> dict[str, Any]:
     from caloforge.sources import detect
 
     source = detect(path)
-    with source.open(path) as reader:
+    with source.open(path, detector) as reader:
         n, hits, low, high, visible = 0, 0, float("inf"), 0.0, 0.0
         incident = 0.0
         for batch in reader.batches(1000):

@@ -1,4 +1,4 @@
-"""``caloforge detectors`` and ``caloforge models``: what is there."""
+"""``caloforge detectors``, ``caloforge models`` and ``caloforge formats``: what is there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("detectors")(detectors)
     app.command("models")(models)
+    app.command("formats")(formats)
 
 
 def detectors(as_json: bool = JSON) -> None:
@@ -28,6 +29,30 @@ def detectors(as_json: bool = JSON) -> None:
         c.name: {"layers": c.n_layers, "cells": c.n_cells, "hash": c.hash, "about": c.description}
         for c in rows
     }
+    report("\n".join(lines), result, False, as_json)
+
+
+def formats(as_json: bool = JSON) -> None:
+    """List the file formats that convert reads and writes, and their --option keys.
+
+    Example:
+
+      caloforge formats
+    """
+    from caloforge.sources import get_source, source_names
+
+    lines, result = [], {}
+    for name in source_names():
+        source = get_source(name)
+        fields = source.options_class.model_fields
+        options = {key: field.description or "" for key, field in fields.items()}
+        result[name] = {
+            "about": source.description,
+            "suffixes": list(source.suffixes),
+            "options": options,
+        }
+        lines.append(f"{name:14s} {source.description}")
+        lines += [f"{'':14s}   --option {key}=...  {text}" for key, text in options.items()]
     report("\n".join(lines), result, False, as_json)
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from caloforge.cli.common import JSON, QUIET, note, report, shower_progress
+from caloforge.cli.common import DASK, JSON, QUIET, WORKERS, executor, note, report, shower_progress
 from caloforge.errors import ConfigError
 
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
     from caloforge.showers import Incident
-    from caloforge.tasks import Executor, Result
+    from caloforge.tasks import Result
 
 
 DETECTOR = typer.Argument(
@@ -50,8 +50,6 @@ EM_OPTION = typer.Option(
 )
 CUT = typer.Option(None, "--cut", help="Geant4: production cut in mm, 0.7 by default.")
 WINDOW = typer.Option(None, "--window", help="Keep the central cells only, as in 25x25.")
-WORKERS = typer.Option(1, "--workers", min=1, help="Processes on this machine.")
-DASK = typer.Option(None, "--dask", help="Address of a dask scheduler, as in tcp://host:8786.")
 
 
 def register(app: typer.Typer) -> None:
@@ -121,7 +119,7 @@ def simulate(
             simulator,
             incident,
             output,
-            executor=_executor(workers, dask),
+            executor=executor(workers, dask),
             seed=seed,
             window=_window(window),
             config=asked,
@@ -198,13 +196,3 @@ def _window(text: str | None) -> tuple[int, int] | None:
     except ValueError:
         raise ConfigError(f"--window {text}: expected cells in x and y, as in 25x25") from None
     return nx, ny
-
-
-def _executor(workers: int, dask: str | None) -> Executor:
-    from caloforge.tasks import DaskCluster, LocalWorkers
-
-    if dask is None:
-        return LocalWorkers(workers)
-    if workers != 1:
-        raise ConfigError("--workers are processes here, --dask has its own; give one of them")
-    return DaskCluster(dask)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from caloforge.errors import CaloforgeError, FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
-from caloforge.store.guarded import new_hdf5
+from caloforge.store.guarded import new_hdf5, uninterrupted
 from caloforge.store.reader import open_hdf5
 
 GEOMETRY = "geometry"
@@ -133,8 +133,9 @@ class Hdf5Writer(ABC):
                 f"{self.path}: only some of the inputs have what '{differing}' needs; "
                 "convert them one by one"
             )
-        for name, values in content.items():
-            self._extend(name, values)
+        with uninterrupted():
+            for name, values in content.items():
+                self._extend(name, values)
         self._new.check()
 
     def _extend(self, name: str, values: NDArray[Any]) -> None:
@@ -149,8 +150,9 @@ class Hdf5Writer(ABC):
                 compression="gzip",
             )
         dataset = self._file[name]
-        dataset.resize(len(dataset) + len(values), axis=0)
-        dataset[-len(values) :] = values
+        old = len(dataset)
+        dataset.resize(old + len(values), axis=0)
+        dataset[old:] = values
 
     def __exit__(
         self,

@@ -73,9 +73,9 @@ class Column:
                 target[:] = whole[first - begin : last - begin]
 
     def _read_with_library(self, start: int, stop: int, out: NDArray[Any]) -> None:
-        with open_hdf5(self.path) as file:
-            with damage_named(self.path, f"data set '{self.name}' near entry {start}"):
-                out[:] = file[self.name][start:stop]
+        what = f"data set '{self.name}' near entry {start}"
+        with open_hdf5(self.path) as file, damage_named(self.path, what):
+            out[:] = file[self.name][start:stop]
 
     def _unpack(self, file: int, number: int, out: NDArray[Any]) -> None:
         import blosc2

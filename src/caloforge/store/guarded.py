@@ -8,9 +8,12 @@ the writer asks for the failure, raises it as one clear error and throws the fil
 from __future__ import annotations
 
 import io
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import h5py
@@ -94,6 +97,26 @@ class GuardedFile(io.RawIOBase):
         return True
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block ends.
+
+    The HDF5 library calls :class:`GuardedFile` from places that cannot pass an exception on: a
+    KeyboardInterrupt raised there would be swallowed, and with it a write.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[FrameType | None] = []
+    old = signal.signal(signal.SIGINT, lambda _, frame: caught.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
+    if caught and callable(old):
+        old(signal.SIGINT, caught[0])
+
+
 class NewHdf5:
     """A new HDF5 file at ``partial`` that becomes ``path``: ``file`` is the h5py handle.
 
@@ -121,10 +144,11 @@ class NewHdf5:
 
     def abandon(self) -> None:
         """Close without caring what was written."""
-        try:
-            self.file.close()
-        finally:
-            self._guard.close()
+        with uninterrupted():
+            try:
+                self.file.close()
+            finally:
+                self._guard.close()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.store import schema
-from caloforge.store.guarded import NewHdf5, new_hdf5
+from caloforge.store.guarded import NewHdf5, new_hdf5, uninterrupted
 
 
 class StoreWriter:
@@ -77,8 +77,11 @@ class StoreWriter:
     def append(self, showers: Showers) -> None:
         """Write a batch behind what is there."""
         self.calorimeter.require_same(showers.calorimeter, "a batch of showers")
-        if not len(showers):
-            return
+        if len(showers):
+            with uninterrupted():
+                self._append(showers)
+
+    def _append(self, showers: Showers) -> None:
         file = self._file
         if self._n == 0:
             self._start(showers.incident)
