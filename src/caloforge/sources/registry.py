@@ -6,12 +6,16 @@ from pathlib import Path
 
 from caloforge.errors import ConfigError, FormatError
 from caloforge.sources.base import Source
+from caloforge.sources.edm4hep import Edm4hep
 from caloforge.sources.lcd import LcdFixed
 from caloforge.sources.lcd_angle import LcdAngle
+from caloforge.sources.step2point import Step2point
 from caloforge.sources.store import Store
 from caloforge.store.reader import open_hdf5
 
-_SOURCES: dict[str, Source] = {s.name: s for s in (Store(), LcdFixed(), LcdAngle())}
+_SOURCES: dict[str, Source] = {
+    s.name: s for s in (Store(), LcdFixed(), LcdAngle(), Edm4hep(), Step2point())
+}
 
 
 def source_names() -> list[str]:
