@@ -237,8 +237,8 @@ def test_check_and_salvage_on_the_command_line(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["lost"] > 200
     assert "lost:" in done.stderr
-    done = subprocess.run([*run, "info", str(tmp_path / "b.h5"), "--check"], capture_output=True)
-    assert done.returncode == 0
+    good = subprocess.run([*run, "info", str(tmp_path / "b.h5"), "--check"], capture_output=True)
+    assert good.returncode == 0
 
 
 def test_an_index_that_says_something_else(tmp_path: Path) -> None:

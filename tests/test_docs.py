@@ -51,6 +51,8 @@ def test_the_page_runs(
     monkeypatch.chdir(tmp_path)
     for name, target in (("electrons_train", "lcd_electrons"), ("electrons_test", "lcd_test")):
         (tmp_path / f"{target}.h5").symlink_to(SAMPLES / f"{name}.h5")
+    for sample in (ROOT / "examples").glob("*/*.root"):
+        (tmp_path / sample.name).symlink_to(sample)
     commands = 0
     for language, text in blocks(page):
         if language == "python":

@@ -45,6 +45,7 @@ class Outcome:
     cut: int = 0
     lost: int = 0
     damage: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     tallies: list[dict[str, Any]] = field(default_factory=list)
     parts: list[tuple[int, int]] = field(default_factory=list)
 
@@ -77,6 +78,7 @@ class ConversionJob:
                     done += len(batch)
                     advance(done)
                 reading.merge(reader.tally)
+                outcome.notes += reader.notes
                 calorimeter = reader.calorimeter
         after = self.steps.calorimeter(calorimeter)
         outcome.tallies = [asdict(tally) for tally in (reading, *tallies)]

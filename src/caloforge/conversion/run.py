@@ -175,6 +175,7 @@ class _Run:
         self.outcome.cut += said.cut
         self.outcome.lost += said.lost
         self.outcome.damage += said.damage
+        self.outcome.notes += said.notes
         new = [Tally(**values) for values in said.tallies]
         self.tallies = self.tallies or [Tally() for _ in new]
         for tally, one in zip(self.tallies, new, strict=True):
@@ -189,7 +190,7 @@ class _Run:
 
     def result(self, found: Inputs, steps: Pipeline) -> Conversion:
         """What was done, in numbers and words."""
-        notes = list(self.losses)
+        notes = [*dict.fromkeys(self.outcome.notes), *self.losses]
         if self.tallies:
             reading, *others = self.tallies
             said = reading.note(f"reading {found.files[0].format}")

@@ -29,6 +29,10 @@ class SourceReader(Protocol):
     tally: Tally
     """Energy outside the calorimeter's cells in what was read so far."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What else to know of how the file was understood so far, one sentence each."""
+
     def __len__(self) -> int: ...
     def __enter__(self) -> SourceReader: ...
     def __exit__(self, *_: object) -> None: ...

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from caloforge.errors import FormatError
-from caloforge.sources.damage import damage_errors
+from caloforge.store.damage import damage_errors
 
 STEP = 256
 """Rows that are decoded at a time."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import CaloforgeError, FormatError, ShowerError, one_line
+from caloforge.errors import CaloforgeError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
-from caloforge.store.reader import FILE_ERRORS
+from caloforge.store.damage import damage_errors
 from caloforge.transform import Tally
 
 
@@ -40,6 +40,11 @@ class PartReader(ABC):
     def close(self) -> None:
         """Release the file."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What else to know of how the file was understood so far; usually nothing."""
+        return []
+
     def __len__(self) -> int:
         return self._showers
 
@@ -62,17 +67,13 @@ class PartReader(ABC):
 
     def _guarded(self, start: int, stop: int) -> Showers:
         try:
-            return self.read(start, stop)
+            with damage_errors(self.path, f"damaged near shower {start}"):
+                return self.read(start, stop)
         except CaloforgeError as error:
             if str(self.path) in str(error):
                 raise
             text = f"{self.path} (showers from {start}): {error}"
             raise type(error)(text) from error
-        except FILE_ERRORS as error:
-            raise FormatError(
-                f"{self.path}: damaged near shower {start} ({one_line(error)}); "
-                "copy or make it again"
-            ) from error
 
 
 def check_energies(path: Path, name: str, values: NDArray[Any], start: int) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from caloforge.errors import ConfigError, FormatError
 from caloforge.sources.base import Source
+from caloforge.sources.edm4hep import Edm4hep
 from caloforge.sources.lcd import LcdFixed
 from caloforge.sources.lcd_angle import LcdAngle
 from caloforge.sources.parquet import Parquet
 from caloforge.sources.root import Root
 from caloforge.sources.showerdata import ShowerData
+from caloforge.sources.step2point import Step2point
 from caloforge.sources.store import Store
 from caloforge.sources.triforce import Triforce
 from caloforge.store.reader import open_hdf5
@@ -20,6 +22,8 @@ _ALL = (
     LcdFixed(),
     LcdAngle(),
     Triforce(),
+    Edm4hep(),
+    Step2point(),
     ShowerData(),
     Root(),
     Parquet(),

@@ -17,7 +17,6 @@ from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import Source
 from caloforge.sources.blocks import Block, blocks_of
-from caloforge.sources.damage import damage_errors
 from caloforge.sources.hit_lists import same_counts, showers_of_lists
 from caloforge.sources.origin import own_geometry, own_provenance
 from caloforge.sources.part_reader import PartReader
@@ -38,6 +37,7 @@ from caloforge.sources.root_layouts import (
     resolve,
 )
 from caloforge.sources.root_writer import RootWriter
+from caloforge.store.damage import damage_errors
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 

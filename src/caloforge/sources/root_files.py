@@ -9,7 +9,7 @@ from typing import Any
 
 from caloforge.atomic import atomic_file
 from caloforge.errors import FormatError
-from caloforge.sources.damage import damage_errors
+from caloforge.store.damage import damage_errors
 
 PROVENANCE = "caloforge_provenance"
 """Key of the provenance (JSON) in the files that we write."""

@@ -21,7 +21,6 @@ from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import Source
-from caloforge.sources.damage import damage_errors
 from caloforge.sources.hdf5 import (
     calorimeter_of,
     holds,
@@ -31,6 +30,7 @@ from caloforge.sources.hdf5 import (
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.showerdata_writer import GEV, POINTS, TABLES, ShowerDataWriter
 from caloforge.sources.unit_vectors import angles_of
+from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 from caloforge.transform import voxelise
 

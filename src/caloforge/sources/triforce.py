@@ -22,7 +22,6 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import ReadOptions, Source
 from caloforge.sources.blocks import blocks_of
-from caloforge.sources.damage import damage_errors
 from caloforge.sources.hdf5 import (
     Hdf5Writer,
     calorimeter_of,
@@ -42,6 +41,7 @@ from caloforge.sources.triforce_truth import (
     mev_per_unit,
     truth_of,
 )
+from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 
 ONLY = ("HCAL", "ECAL_E", "HCAL_E", "openingAngle", "conversion", "ECALmomentX1")

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from caloforge.errors import FormatError
 from caloforge.store import schema
 from caloforge.store.checksum import fletcher32, same
-from caloforge.store.reader import ShowerFile, damage_named, open_hdf5
+from caloforge.store.damage import damage_errors
+from caloforge.store.reader import ShowerFile, open_hdf5
 
 _BLOSC2, _FLETCHER = 32026, 3
 _FRAME = b"b2frame\x00"
@@ -73,8 +74,8 @@ class Column:
                 target[:] = whole[first - begin : last - begin]
 
     def _read_with_library(self, start: int, stop: int, out: NDArray[Any]) -> None:
-        what = f"data set '{self.name}' near entry {start}"
-        with open_hdf5(self.path) as file, damage_named(self.path, what):
+        what = f"data set '{self.name}' is damaged near entry {start}"
+        with open_hdf5(self.path) as file, damage_errors(self.path, what):
             out[:] = file[self.name][start:stop]
 
     def _unpack(self, file: int, number: int, out: NDArray[Any]) -> None:
@@ -149,7 +150,8 @@ class ColumnFile:
             self.provenance = shard.provenance
             self.incident_columns = shard.columns
             self.offset: NDArray[np.int64] = shard.offset.astype(np.int64)
-            with open_hdf5(self.path) as file, damage_named(self.path, "the list of chunks"):
+            what = "the list of chunks is damaged"
+            with open_hdf5(self.path) as file, damage_errors(self.path, what):
                 names = [schema.OFFSET, schema.CELL, schema.ENERGY]
                 names += [f"{schema.INCIDENT}/{name}" for name in shard.columns]
                 self._columns = {name: Column(self.path, name, file[name]) for name in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ import hdf5plugin  # noqa: F401  (registers the Blosc2 filter)
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import CaloforgeError, FormatError, GeometryError, one_line
+from caloforge.errors import CaloforgeError, FormatError, GeometryError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import COLUMNS, Incident, Provenance, Showers
 from caloforge.store import schema
+from caloforge.store.damage import damage_errors
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
@@ -47,27 +47,6 @@ def open_hdf5(path: str | Path) -> h5py.File:
         raise FormatError(f"{path}: {problem}") from error
 
 
-FILE_ERRORS = (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError)
-"""What the file libraries raise on damaged content (UnicodeError is a ValueError)."""
-
-
-@contextmanager
-def damage_named(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a file library raises into one clear error.
-
-    Raises:
-        FormatError: instead of the library's own error; ``what`` says what is damaged.
-    """
-    try:
-        yield
-    except CaloforgeError:
-        raise
-    except FILE_ERRORS as error:
-        raise FormatError(
-            f"{path}: {what} is damaged ({one_line(error)}); copy or make the file again"
-        ) from error
-
-
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> Calorimeter:
     return Calorimeter.from_yaml(text)
@@ -92,7 +71,7 @@ class ShowerFile:
         self.path = Path(path)
         self._file = open_hdf5(self.path)
         try:
-            with damage_named(self.path, "the header"):
+            with damage_errors(self.path, "the header is damaged"):
                 self._read_header()
         except BaseException:
             self._file.close()
@@ -129,7 +108,7 @@ class ShowerFile:
             )
 
     def _load(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
-        with damage_named(self.path, f"data set '{name}' near entry {start}"):
+        with damage_errors(self.path, f"data set '{name}' is damaged near entry {start}"):
             return np.asarray(self._file[name][start:stop])
 
     def __enter__(self) -> ShowerFile:
@@ -148,7 +127,7 @@ class ShowerFile:
     @property
     def columns(self) -> list[str]:
         """The incident columns that the file holds."""
-        with damage_named(self.path, f"group '{schema.INCIDENT}'"):
+        with damage_errors(self.path, f"group '{schema.INCIDENT}' is damaged"):
             return [name for name in COLUMNS if name in self._file[schema.INCIDENT]]
 
     def incident(self, start: int = 0, stop: int | None = None) -> Incident:
