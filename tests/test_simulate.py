@@ -21,8 +21,8 @@ from caloforge.errors import ConfigError
 from caloforge.geometry import load_detector
 from caloforge.showers import Incident, Showers
 from caloforge.simulate import central_window, to_store
-from caloforge.simulate.window import window_calorimeter
 from caloforge.store import write_showers
+from caloforge.transform import window_calorimeter
 from helpers import local_dask, random_showers
 from table_sets import hide_tables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caloforge.showers import Showers
-from caloforge.simulate.window import central_window, window_calorimeter
+from caloforge.transform import central_window, window_calorimeter
 from caloforge.validate import etot_over_einc
 from simulated.estimators import (
     Fit,

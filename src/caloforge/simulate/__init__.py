@@ -3,6 +3,6 @@
 from caloforge.simulate.base import Simulator
 from caloforge.simulate.engines import ENGINES, open_simulator
 from caloforge.simulate.to_store import simulate_to_store
-from caloforge.simulate.window import central_window
+from caloforge.transform import central_window
 
 __all__ = ["ENGINES", "Simulator", "central_window", "open_simulator", "simulate_to_store"]

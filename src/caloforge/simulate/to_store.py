@@ -13,8 +13,8 @@ from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.simulate.aim import check_aim
 from caloforge.simulate.base import Advance, Simulator
-from caloforge.simulate.window import central_window, window_calorimeter
 from caloforge.tasks import Executor, Progress, Result, Shard, plan_shards, run_sharded
+from caloforge.transform import central_window, window_calorimeter
 
 SHARDS = 64
 """A big job becomes about this many shards ..."""
