@@ -6,12 +6,17 @@ from pathlib import Path
 
 from caloforge.errors import ConfigError, FormatError
 from caloforge.sources.base import Source
+from caloforge.sources.calochallenge import CaloChallenge
+from caloforge.sources.calogan import CaloGan
 from caloforge.sources.lcd import LcdFixed
 from caloforge.sources.lcd_angle import LcdAngle
+from caloforge.sources.par04 import Par04
 from caloforge.sources.store import Store
 from caloforge.store.reader import open_hdf5
 
-_SOURCES: dict[str, Source] = {s.name: s for s in (Store(), LcdFixed(), LcdAngle())}
+_SOURCES: dict[str, Source] = {
+    s.name: s for s in (Store(), LcdFixed(), LcdAngle(), CaloChallenge(), Par04(), CaloGan())
+}
 
 
 def source_names() -> list[str]:
