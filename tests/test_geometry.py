@@ -35,7 +35,11 @@ def test_shipped_detectors_number_and_locate_every_cell(name: str) -> None:
     calorimeter = load_detector(name)
     cells = np.arange(calorimeter.n_cells)
     assert (calorimeter.cell_index(*calorimeter.cell_coordinates(cells)) == cells).all()
-    assert (calorimeter.locate(*calorimeter.cell_positions.T) == cells).all()
+    rings = [len(layer.segmentation.axes()[0]) for layer in calorimeter.layers]
+    uncut = [layer.segmentation.shape[1] == 1 for layer in calorimeter.layers]
+    unique = ~(np.array(uncut) & (np.array(rings) > 1))[calorimeter.cell_layer]
+    # rings that are not cut in phi all have their centre on the axis
+    assert (calorimeter.locate(*calorimeter.cell_positions.T) == cells)[unique].all()
     assert Calorimeter.from_yaml(calorimeter.to_yaml()).hash == calorimeter.hash
 
 

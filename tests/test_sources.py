@@ -34,17 +34,19 @@ def close(a: Showers, b: Showers) -> bool:
 
 @pytest.mark.parametrize("name", source_names())
 def test_round_trip_through_every_format(tmp_path: Path, name: str) -> None:
-    showers = lcd_showers(7)
+    rings = name in ("calochallenge", "par04")
+    showers = random_showers(7, load_detector("par04-siw"), 0, 0.02) if rings else lcd_showers(7)
     calorimeter = showers.calorimeter
     first = write_showers(tmp_path / "first.h5", showers)
-    convert(first, tmp_path / "other.h5", to=name)
+    notes = convert(first, tmp_path / "other.h5", to=name).notes
     assert detect(tmp_path / "other.h5").name == name
     detector = None if name == "caloforge" else calorimeter
     convert(tmp_path / "other.h5", tmp_path / "again.h5", detector=detector)
     again = open_showers(tmp_path / "again.h5").read()
     assert close(again, showers)
     assert np.allclose(again.incident.energy, showers.incident.energy, rtol=RELATIVE)
-    assert (again.incident["pdg"] == 11).all()
+    if not any("pdg" in note for note in notes):
+        assert (again.incident["pdg"] == 11).all()
 
 
 energies = hnp.arrays(

@@ -24,7 +24,7 @@ def detectors(as_json: bool = JSON) -> None:
     from caloforge.geometry import detector_names, load_detector
 
     rows = [load_detector(name) for name in detector_names()]
-    lines = [f"{c.name:14s} {c.n_layers:3d} layers {c.n_cells:6d} cells  {c.hash}" for c in rows]
+    lines = [f"{c.name:24s} {c.n_layers:3d} layers {c.n_cells:6d} cells  {c.hash}" for c in rows]
     result = {
         c.name: {"layers": c.n_layers, "cells": c.n_cells, "hash": c.hash, "about": c.description}
         for c in rows

@@ -1,5 +1,6 @@
 """Calorimeters: layers, cells, positions and materials."""
 
+from caloforge.geometry.binning import read_binning, to_binning_xml
 from caloforge.geometry.calorimeter import Calorimeter, Layer, Material, Stack
 from caloforge.geometry.catalog import detector_names, load_detector
 from caloforge.geometry.join import behind
@@ -18,6 +19,8 @@ __all__ = [
     "depth",
     "detector_names",
     "load_detector",
+    "read_binning",
     "slabs_of",
+    "to_binning_xml",
     "width",
 ]

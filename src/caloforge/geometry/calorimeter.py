@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -69,11 +70,16 @@ class Stack(_Frozen):
 
 
 class Layer(_Frozen):
-    """One readout layer: a depth range [z, z + thickness) mm cut into cells."""
+    """One readout layer: a depth range [z, z + thickness) mm cut into cells.
+
+    ``number`` is the experiment's own number of the layer, where it has one (ATLAS: 0, 1, 2, 3,
+    12, ...); cells are always numbered by the place in the list.
+    """
 
     z: float
     thickness: PositiveFloat
     segmentation: Segmentation
+    number: NonNegativeInt | None = None
 
     @property
     def n_cells(self) -> int:

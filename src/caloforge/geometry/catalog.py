@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from caloforge.errors import GeometryError
+from caloforge.geometry.binning import read_binning, same_cells
 from caloforge.geometry.calorimeter import Calorimeter
 from caloforge.geometry.join import behind
 
@@ -25,10 +26,14 @@ def _shipped(name: str) -> Calorimeter:
 
 
 def load_detector(name_or_file: str | Path) -> Calorimeter:
-    """A calorimeter by its shipped name, from a YAML file, or ``front+back`` of two of them.
+    """A calorimeter by its shipped name, from a file, or ``front+back`` of two of them.
+
+    A file is our YAML, or a CaloChallenge binning ``FILE.xml`` (``FILE.xml#pion`` where it holds
+    several particles); a binning with the cells of a shipped calorimeter gives that one, as the
+    binning knows neither depths nor materials.
 
     Raises:
-        GeometryError: neither a shipped name nor a readable YAML file.
+        GeometryError: neither a shipped name nor a readable file.
     """
     text = str(name_or_file)
     if "+" in text and not Path(text).exists():
@@ -37,9 +42,20 @@ def load_detector(name_or_file: str | Path) -> Calorimeter:
         return reduce(behind, [load_detector(part.strip()) for part in text.split("+")])
     if text in detector_names():
         return _shipped(text)
+    file, _, particle = (text, "", "") if Path(text).exists() else text.partition("#")
+    if file.lower().endswith(".xml"):
+        return _from_binning(Path(file), particle or None)
     if text.endswith((".yaml", ".yml")) or Path(text).exists():
         return Calorimeter.from_file(text)
     raise GeometryError(
         f"unknown detector '{text}'; choose one of {', '.join(detector_names())}, "
-        "or give a YAML file"
+        "or give a YAML file or a CaloChallenge binning XML file"
     )
+
+
+def _from_binning(path: Path, particle: str | None) -> Calorimeter:
+    calorimeter = read_binning(path, particle)
+    for name in detector_names():
+        if same_cells(_shipped(name), calorimeter):
+            return _shipped(name)
+    return calorimeter

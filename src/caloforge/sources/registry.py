@@ -6,9 +6,12 @@ from pathlib import Path
 
 from caloforge.errors import ConfigError, FormatError
 from caloforge.sources.base import Source
+from caloforge.sources.calochallenge import CaloChallenge
+from caloforge.sources.calogan import CaloGan
 from caloforge.sources.edm4hep import Edm4hep
 from caloforge.sources.lcd import LcdFixed
 from caloforge.sources.lcd_angle import LcdAngle
+from caloforge.sources.par04 import Par04
 from caloforge.sources.parquet import Parquet
 from caloforge.sources.root import Root
 from caloforge.sources.showerdata import ShowerData
@@ -22,6 +25,9 @@ _ALL = (
     LcdFixed(),
     LcdAngle(),
     Triforce(),
+    CaloGan(),
+    CaloChallenge(),
+    Par04(),
     Edm4hep(),
     Step2point(),
     ShowerData(),

@@ -36,7 +36,7 @@ from caloforge.sources.root_layouts import (
     known_layout,
     resolve,
 )
-from caloforge.sources.root_writer import RootWriter
+from caloforge.sources.root_tree_writer import RootTreeWriter
 from caloforge.store.damage import damage_errors
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
@@ -239,9 +239,11 @@ class Root(Source):
         """Open for reading; a tree of others needs its calorimeter."""
         return RootReader(path, calorimeter, options or RootOptions())
 
-    def create(self, path: Path, calorimeter: Calorimeter, provenance: Provenance) -> RootWriter:
+    def create(
+        self, path: Path, calorimeter: Calorimeter, provenance: Provenance
+    ) -> RootTreeWriter:
         """Write our tree."""
-        return RootWriter(path, calorimeter, provenance)
+        return RootTreeWriter(path, calorimeter, provenance)
 
     def losses(self, incident: Incident) -> list[str]:
         """Nothing is lost."""

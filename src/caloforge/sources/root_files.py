@@ -9,6 +9,7 @@ from typing import Any
 
 from caloforge.atomic import atomic_file
 from caloforge.errors import FormatError
+from caloforge.geometry import Calorimeter
 from caloforge.store.damage import damage_errors
 
 PROVENANCE = "caloforge_provenance"
@@ -16,6 +17,8 @@ PROVENANCE = "caloforge_provenance"
 
 GEOMETRY = "caloforge_geometry"
 """Key of the calorimeter (YAML) in the files that we write."""
+
+_TREES = ("TTree", "ROOT::RNTuple")
 
 
 def is_root(path: Path) -> bool:
@@ -49,9 +52,21 @@ def open_root(path: Path) -> Any:
     return file
 
 
+def trees(file: Any) -> dict[str, Any]:
+    """The trees (TTree, RNTuple) of an open file by name without cycle, in the file's order."""
+    names = file.classnames(recursive=True, cycle=False)
+    return {name: file[name] for name, kind in names.items() if kind in _TREES}
+
+
 def root_text(file: Any, key: str) -> str | None:
     """The text of a TObjString, None where there is none."""
     return str(file[key]) if key in file.keys(cycle=False, recursive=False) else None
+
+
+def root_geometry(file: Any, path: Path) -> Calorimeter | None:
+    """The calorimeter that we wrote into a file; None for a foreign file."""
+    text = root_text(file, GEOMETRY)
+    return None if text is None else Calorimeter.from_yaml(text, f"{path}: {GEOMETRY}")
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""Writing our flat ROOT tree."""
+"""Appends batches to the trees of a new ROOT file."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,15 +14,16 @@ from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
 from caloforge.sources.root_files import GEOMETRY, PROVENANCE, new_root
-from caloforge.sources.root_layouts import TREE
+
+Branches = Mapping[str, Any]
 
 
-class RootWriter:
-    """Writes our tree ``showers``, our geometry and provenance.
+class RootWriter(ABC):
+    """Writes batches; a subclass says what a batch adds to every branch of every tree.
 
     Raises:
         OutputError: the folder is missing, or the disk is full.
-        ShowerError: the batches do not all have the same incident columns.
+        ShowerError: the batches do not all have the same branches.
     """
 
     def __init__(self, path: Path, calorimeter: Calorimeter, provenance: Provenance) -> None:
@@ -28,34 +31,38 @@ class RootWriter:
         self.calorimeter = calorimeter
         self.provenance = provenance
         self._context = new_root(path)
-        self._tree: Any = None
-        self._columns: list[str] = []
+        self._trees: dict[str, tuple[Any, set[str]]] = {}
+
+    @abstractmethod
+    def content(self, showers: Showers) -> Mapping[str, Branches]:
+        """Branches (numpy, or awkward for lists) by tree, one entry per shower."""
 
     def __enter__(self) -> RootWriter:
         self._file = self._context.__enter__()
+        try:
+            self._file[PROVENANCE] = self.provenance.to_json()
+            self._file[GEOMETRY] = self.calorimeter.to_yaml()
+        except BaseException as error:
+            self._context.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def append(self, showers: Showers) -> None:
         """Write a batch behind what is there."""
         self.calorimeter.require_same(showers.calorimeter, "a batch of showers")
-        columns = showers.incident.columns
-        if self._tree is None:
-            self._start(columns)
-        if set(columns) != set(self._columns):
-            differing = ", ".join(sorted(set(columns) ^ set(self._columns)))
-            raise ShowerError(
-                f"{self.path}: only some of the inputs have the incident column '{differing}'; "
-                "convert them one by one"
-            )
-        self._tree.extend({**columns, "hit": _hit_lists(showers)})
-
-    def _start(self, columns: dict[str, Any]) -> None:
-        self._file[GEOMETRY] = self.calorimeter.to_yaml()
-        self._file[PROVENANCE] = self.provenance.to_json()
-        self._columns = list(columns)
-        kinds: dict[str, str] = {name: column.dtype.name for name, column in columns.items()}
-        kinds["hit"] = "var * {cell: uint32, layer: int32, i: int32, j: int32, energy: float32}"
-        self._tree = self._file.mktree(TREE, kinds, title="calorimeter showers; MeV, mm, rad")
+        if not len(showers):
+            return
+        for name, branches in self.content(showers).items():
+            if name not in self._trees:
+                types = {key: _type(values) for key, values in branches.items()}
+                self._trees[name] = self._file.mktree(name, types), set(branches)
+            tree, known = self._trees[name]
+            if set(branches) != known:
+                raise ShowerError(
+                    f"{self.path}: only some of the inputs have what "
+                    f"'{', '.join(sorted(known ^ set(branches)))}' needs; convert them one by one"
+                )
+            tree.extend(dict(branches))
 
     def __exit__(
         self,
@@ -66,16 +73,5 @@ class RootWriter:
         self._context.__exit__(kind, error, trace)
 
 
-def _hit_lists(showers: Showers) -> Any:
-    import awkward as ak
-
-    layer, i, j = showers.calorimeter.cell_coordinates(showers.cell)
-    flat = {
-        "cell": showers.cell,
-        "layer": layer.astype(np.int32),
-        "i": i.astype(np.int32),
-        "j": j.astype(np.int32),
-        "energy": showers.energy,
-    }
-    counts = showers.hits_per_shower
-    return ak.zip({name: ak.unflatten(values, counts) for name, values in flat.items()})
+def _type(values: Any) -> Any:
+    return values.dtype if isinstance(values, np.ndarray) else values.type.content
