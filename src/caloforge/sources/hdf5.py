@@ -148,6 +148,7 @@ class Hdf5Writer(ABC):
                 dtype=values.dtype,
                 chunks=(int(np.clip(self.chunk_bytes // row, 1, 1024)), *values.shape[1:]),
                 compression="gzip",
+                fletcher32=True,  # a flipped byte is noticed
             )
         dataset = self._file[name]
         old = len(dataset)
