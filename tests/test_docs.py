@@ -28,6 +28,8 @@ def shorten(words: list[str]) -> list[str]:
         return ["quickstart", "--help"]
     if words[:2] == ["bench", "simulate"]:
         return [*words, "-n", "1", "--energy", "1"]
+    if words[:2] == ["bench", "io"]:
+        return [*words, "--rounds", "1", "-n", "60"]
     if words[0] == "bench":
         return [*words, "--seconds", "0.1"]
     if words[0] == "simulate" and "gflash" not in words:
