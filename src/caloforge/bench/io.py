@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from caloforge.data import BatchPlan, ShowerLoader, StoredBlocks
 from caloforge.errors import ConfigError
 from caloforge.showers import Showers
-from caloforge.store import ShowerReader, open_showers
+from caloforge.store import ShowerReader, open_showers, shard_paths
 
 LAYOUTS = ("seed", "tuned", "caloforge")
 
@@ -50,7 +50,10 @@ class IoRow:
 
 @dataclass(frozen=True)
 class IoResult:
-    """All layouts, the memory limit (dense GB/s and showers/s), and the peak memory (MB)."""
+    """All layouts, the memory limit (dense GB/s and showers/s), and the peak memory (MB).
+
+    ``waiting_percent``: how much of its time a training step of ``step_ms`` waits for our loader.
+    """
 
     rows: list[IoRow]
     showers: int
@@ -58,6 +61,8 @@ class IoResult:
     limit_gb_per_second: float
     limit_showers_per_second: float
     peak_memory_mb: float
+    step_ms: float
+    waiting_percent: float | None
 
 
 def bench_io(
@@ -68,6 +73,7 @@ def bench_io(
     workers: int = 2,
     showers: int | None = None,
     rounds: int = 3,
+    step_ms: float = 10.0,
     progress: Progress | None = None,
 ) -> IoResult:
     """Measure how fast showers reach a training loop.
@@ -79,6 +85,7 @@ def bench_io(
         workers: processes or threads.
         showers: use so many; all when None.
         rounds: passes over the data; the median counts.
+        step_ms: duration of a training step, for the share of the time that it waits.
         progress: told what is being measured.
 
     Raises:
@@ -98,8 +105,12 @@ def bench_io(
         measured = {}
         for layout in layouts:
             say(layout)
-            passes, size = _prepare(layout, reader, Path(data), folder, number, batch_size, workers)
+            passes, size = prepare(layout, reader, Path(data), folder, number, batch_size, workers)
             measured[layout] = _rate(passes, rounds), size / number
+        waiting = None
+        if "caloforge" in layouts:
+            say("waiting")
+            waiting = _waiting(Path(data), batch_size, step_ms)
         say("memory")
         limit = _memory_limit(batch_size, cells, workers)
     seed = measured.get("seed", (None, 0.0))[0]
@@ -108,14 +119,15 @@ def bench_io(
         for layout, (rate, size) in measured.items()
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return IoResult(rows, number, number * cells * 4 / 1e9, limit, limit * 1e9 / cells / 4, peak)
+    dense, rate = number * cells * 4 / 1e9, limit * 1e9 / cells / 4
+    return IoResult(rows, number, dense, limit, rate, peak, step_ms, waiting)
 
 
 Batches = Iterator[NDArray[np.float32] | torch.Tensor]
 Pass = Callable[[], Batches]
 
 
-def _prepare(
+def prepare(
     layout: str,
     reader: ShowerReader,
     data: Path,
@@ -126,11 +138,9 @@ def _prepare(
 ) -> tuple[Pass, int]:
     """What makes one pass over the showers in a layout, and the size on disk."""
     if layout == "caloforge":
-        source = StoredBlocks([data])
-        plan = BatchPlan(source.blocks, batch_size, seed=1)
-        loader = ShowerLoader(source, plan, threads=workers, reuse=True, ahead=2, keep=1)
-        steps = number // batch_size
-        size = sum(path.stat().st_size for path in source.paths) * number // len(source)
+        loader = _loader(data, batch_size, workers)
+        source, steps = loader.source, number // batch_size
+        size = sum(path.stat().st_size for path in shard_paths(data)) * number // len(source)
         return lambda: (batch.energy for batch in loader.batches(0, steps)), size
     if layout == "seed":
         files = _write_dense(reader, folder / "seed", number, 10_000, None)
@@ -141,6 +151,23 @@ def _prepare(
         dataset, batch_size=None, num_workers=workers, prefetch_factor=4, persistent_workers=True
     )
     return lambda: iter(parallel), sum(f.stat().st_size for f in files)
+
+
+def _loader(data: Path, batch_size: int, threads: int) -> ShowerLoader:
+    source = StoredBlocks([data])
+    plan = BatchPlan(source.blocks, batch_size, seed=1)
+    return ShowerLoader(source, plan, threads=threads, reuse=True, ahead=2, keep=1)
+
+
+def _waiting(data: Path, batch_size: int, step_ms: float) -> float:
+    """Percent of its time that a loop of sleeping steps waits for the loader, as training has it."""
+    source = StoredBlocks([data])
+    loader = ShowerLoader(source, BatchPlan(source.blocks, batch_size, seed=1), reuse=True)
+    steps = max(2, int(2000 / max(step_ms, 0.1)))
+    begin = time.perf_counter()
+    for _ in loader.batches(0, steps):
+        time.sleep(step_ms / 1000)
+    return 100 * loader.waited / (time.perf_counter() - begin)
 
 
 def _write_dense(

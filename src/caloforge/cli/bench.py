@@ -118,6 +118,7 @@ def io(
     workers: int = typer.Option(2, "--workers", min=1, help="Processes or threads."),
     number: int | None = typer.Option(None, "-n", "--number", min=1, help="Use so many showers."),
     rounds: int = typer.Option(3, "--rounds", min=1, help="Passes over the data."),
+    step_ms: float = typer.Option(10.0, "--step-ms", min=0, help="Length of a training step."),
     json_file: Path | None = typer.Option(
         None, "--json", help="Write the figures to this file, with the machine's description."
     ),
@@ -139,6 +140,7 @@ def io(
         workers=workers,
         showers=number,
         rounds=rounds,
+        step_ms=step_ms,
         progress=None if quiet else lambda text: typer.echo(f"measuring {text} ...", err=True),
     )
     if json_file is not None:
@@ -155,6 +157,9 @@ def io(
         typer.echo(f"{row.layout:10s} {numbers} {row.bytes_per_shower:13.0f}  {ratio}")
     limit = f"{result.limit_showers_per_second:10.0f} {result.limit_gb_per_second:7.2f}"
     typer.echo(f"{'memory':10s} {limit}  writing zeros to the batches, nothing else")
+    if result.waiting_percent is not None:
+        text = f"a training step of {result.step_ms:g} ms waits for {result.waiting_percent:.2f} %"
+        typer.echo(f"{text} of the time")
     typer.echo(f"peak memory of this process: {result.peak_memory_mb:.0f} MB")
 
 

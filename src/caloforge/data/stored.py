@@ -65,11 +65,6 @@ class StoredBlocks:
             )
         return cut_blocks(file.offset, number, block_hits)
 
-    @property
-    def paths(self) -> list[Path]:
-        """The store files."""
-        return [file.path for file in self._files]
-
     def __len__(self) -> int:
         return sum(map(len, self.blocks))
 
