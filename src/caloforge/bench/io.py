@@ -160,7 +160,7 @@ def _loader(data: Path, batch_size: int, threads: int) -> ShowerLoader:
 
 
 def _waiting(data: Path, batch_size: int, step_ms: float) -> float:
-    """Percent of its time that a loop of sleeping steps waits for the loader, as training has it."""
+    """Percent of its time that a loop of sleeping steps waits for the loader."""
     source = StoredBlocks([data])
     loader = ShowerLoader(source, BatchPlan(source.blocks, batch_size, seed=1), reuse=True)
     steps = max(2, int(2000 / max(step_ms, 0.1)))
