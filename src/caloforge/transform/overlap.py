@@ -1,9 +1,9 @@
 """Which share of every cell of one grid lies in which cell of another.
 
 Exact for two cartesian grids and for two cylindrical ones. Between the two kinds every source cell
-is sampled in points of equal area, at least 128 x 128 and 16 per target cell along each axis: between
-lcd-ecal and the par04 meshes a share is then right to 0.003 (0.0005 rms), and no energy is lost or
-made.
+is sampled in points of equal area, at least 128 x 128 and 16 per target cell along each axis:
+between lcd-ecal and the par04 meshes a share is then right to 0.003 (0.0005 rms), and no energy is
+lost or made.
 """
 
 from __future__ import annotations
