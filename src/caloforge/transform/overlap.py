@@ -2,7 +2,7 @@
 
 Exact for two cartesian grids and for two cylindrical ones. Between the two kinds every source cell
 is sampled in points of equal area, at least 128 x 128 and 16 per target cell along each axis:
-between lcd-ecal and the par04 meshes a share is then right to 0.003 (0.0005 rms), and no energy is
+between lcd-ecal and the par04 meshes a share is then right to 0.003 (0.0006 rms), and no energy is
 lost or made.
 """
 
