@@ -56,7 +56,7 @@ class StoreWriter:
             dtype=dtype,
             chunks=(chunk,),
             fletcher32=True,
-            **hdf5plugin.Blosc2(cname="zstd", clevel=5, filters=hdf5plugin.Blosc2.SHUFFLE),
+            **hdf5plugin.Blosc2(cname="lz4hc", clevel=5, filters=hdf5plugin.Blosc2.SHUFFLE),
         )
 
     def _start(self, incident: Incident) -> None:
