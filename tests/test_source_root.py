@@ -58,7 +58,6 @@ def test_the_tree_is_what_root_users_expect(tmp_path: Path) -> None:
     with uproot.open(path) as file:
         tree = file["showers"]
         assert tree.typenames() == {
-            "caloforge_crc32": "uint32_t",
             "energy": "double",
             "pdg": "int32_t",
             "nhit": "int32_t",

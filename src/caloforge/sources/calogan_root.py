@@ -18,7 +18,6 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.origin import own_provenance
 from caloforge.sources.part_reader import PartReader, check_energies
-from caloforge.sources.root_checksums import NAMES, verify
 from caloforge.sources.root_files import (
     PROVENANCE,
     open_root,
@@ -124,8 +123,6 @@ class CaloGanRootReader(PartReader):
             end = min(len(self), max(stop, start + _BLOCK))
             names = [*self._names, ENERGY]
             with damage_errors(self.path):
-                checked = root_text(self._file, NAMES + self._tree.name)
-                verify(self.path, self._tree, checked, start, end)
                 table = self._tree.arrays(names, entry_start=start, entry_stop=end, library="np")
             for name in names:
                 if table[name].ndim != 1 or table[name].dtype.kind not in "iuf":

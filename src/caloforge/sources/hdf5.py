@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from caloforge.errors import CaloforgeError, FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
-from caloforge.store.damage import damage_errors
 from caloforge.store.guarded import new_hdf5, uninterrupted
 from caloforge.store.reader import open_hdf5
 
@@ -64,8 +63,7 @@ def calorimeter_of(
     """The calorimeter of a file: the given one, else the one we wrote into it, else the usual."""
     if given is not None:
         return given
-    with damage_errors(path, f"attribute '{GEOMETRY}' is damaged"):
-        text = file.attrs.get(GEOMETRY)
+    text = file.attrs.get(GEOMETRY)
     if text is None:
         return usual()
     return Calorimeter.from_yaml(str(text), f"{path}: {GEOMETRY}")
@@ -73,8 +71,7 @@ def calorimeter_of(
 
 def source_provenance(file: h5py.File, path: Path, calorimeter: Calorimeter) -> Provenance:
     """The provenance of a foreign file: its attributes, and our own if we wrote it."""
-    with damage_errors(path, "an attribute is damaged"):
-        source = {key: _plain(value) for key, value in file.attrs.items()}
+    source = {key: _plain(value) for key, value in file.attrs.items()}
     source.pop(GEOMETRY, None)
     own = source.pop("provenance", None)
     parents = (Provenance.from_json(own, str(path)).to_dict(),) if own else ()

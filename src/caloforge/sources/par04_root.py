@@ -19,7 +19,6 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.origin import own_provenance
 from caloforge.sources.part_reader import PartReader
-from caloforge.sources.root_checksums import NAMES, verify
 from caloforge.sources.root_files import (
     PROVENANCE,
     open_root,
@@ -119,7 +118,6 @@ class Par04RootReader(PartReader):
         import awkward as ak
 
         names = [DEPOSIT, *INDICES]
-        self._verify(path, self._cells, start, stop)
         lists = self._cells.arrays(names, entry_start=start, entry_stop=stop)
         counts = np.asarray(ak.num(lists[DEPOSIT]), dtype=np.int64)
         flat = {}
@@ -164,13 +162,9 @@ class Par04RootReader(PartReader):
         incident = Incident(columns)
         return Showers.from_hits(self.calorimeter, incident, row, cell, energy, self.provenance)
 
-    def _verify(self, path: Path, tree: Any, start: int, stop: int) -> None:
-        verify(path, tree, root_text(self._file, NAMES + tree.name), start, stop)
-
     def _columns(self, start: int, stop: int) -> dict[str, NDArray[np.float64]]:
         present = set(self._events.keys(recursive=False))
         names = {"energy": ENERGY} | {k: name for k, name in ANGLES.items() if name in present}
-        self._verify(self.path, self._events, start, stop)
         table = self._events.arrays(
             list(names.values()), entry_start=start, entry_stop=stop, library="np"
         )

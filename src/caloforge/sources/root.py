@@ -20,7 +20,6 @@ from caloforge.sources.blocks import Block, blocks_of
 from caloforge.sources.hit_lists import same_counts, showers_of_lists
 from caloforge.sources.origin import own_geometry, own_provenance
 from caloforge.sources.part_reader import PartReader
-from caloforge.sources.root_checksums import NAMES, verify
 from caloforge.sources.root_files import (
     GEOMETRY,
     PROVENANCE,
@@ -63,7 +62,6 @@ class RootReader(PartReader):
                 self._layout = resolve(
                     path, self._tree.name, set(self._tree.keys(recursive=False)), options
                 )
-                self._checked = root_text(self._file, NAMES + self._tree.name)
                 geometry = root_text(self._file, GEOMETRY)
                 provenance = root_text(self._file, PROVENANCE)
                 showers = int(self._tree.num_entries)
@@ -88,7 +86,6 @@ class RootReader(PartReader):
         for hits in layout.parts:
             names += [hits.energy, *hits.indices]
         with damage_errors(self.path):
-            verify(self.path, self._tree, self._checked, start, stop)
             arrays = self._tree.arrays(names, entry_start=start, entry_stop=stop, library="ak")
             columns = {
                 name: _numbers(self.path, branch, arrays[branch])

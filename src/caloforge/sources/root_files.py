@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any
 from caloforge.atomic import atomic_file
 from caloforge.errors import FormatError
 from caloforge.geometry import Calorimeter
-from caloforge.showers import Provenance
-from caloforge.sources.root_checksums import CHECK
 from caloforge.store.damage import damage_errors
 
 PROVENANCE = "caloforge_provenance"
@@ -62,30 +59,8 @@ def trees(file: Any) -> dict[str, Any]:
 
 
 def root_text(file: Any, key: str) -> str | None:
-    """The text of a TObjString, None where there is none.
-
-    Raises:
-        FormatError: our geometry or provenance is not what was written.
-    """
-    names = file.keys(cycle=False, recursive=False)
-    if key not in names:
-        return None
-    text = str(file[key])
-    if key in (GEOMETRY, PROVENANCE) and CHECK in names and _crc(text) not in str(file[CHECK]):
-        raise FormatError(f"{file.file_path}: text '{key}' is damaged; copy or make the file again")
-    return text
-
-
-def write_texts(file: Any, calorimeter: Calorimeter, provenance: Provenance) -> None:
-    """Put the calorimeter and the provenance into a new file, with their checksums."""
-    geometry, origin = calorimeter.to_yaml(), provenance.to_json()
-    file[GEOMETRY] = geometry
-    file[PROVENANCE] = origin
-    file[CHECK] = f"{_crc(geometry)} {_crc(origin)}"
-
-
-def _crc(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
+    """The text of a TObjString, None where there is none."""
+    return str(file[key]) if key in file.keys(cycle=False, recursive=False) else None
 
 
 def root_geometry(file: Any, path: Path) -> Calorimeter | None:

@@ -11,12 +11,8 @@ import numpy as np
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
-from caloforge.sources.root_checksums import CHECK, NAMES, entry_checksums
-from caloforge.sources.root_files import new_root, write_texts
+from caloforge.sources.root_files import GEOMETRY, PROVENANCE, new_root
 from caloforge.sources.root_layouts import TREE
-
-HIT_PARTS = ("cell", "layer", "i", "j", "energy")
-"""What our tree says of every hit."""
 
 
 class RootTreeWriter:
@@ -51,16 +47,13 @@ class RootTreeWriter:
                 f"{self.path}: only some of the inputs have the incident column '{differing}'; "
                 "convert them one by one"
             )
-        lists = _hit_lists(showers)
-        hits = {f"hit_{name}": lists[name] for name in HIT_PARTS}
-        self._tree.extend({**columns, "hit": lists, CHECK: entry_checksums({**columns, **hits})})
+        self._tree.extend({**columns, "hit": _hit_lists(showers)})
 
     def _start(self, columns: dict[str, Any]) -> None:
-        write_texts(self._file, self.calorimeter, self.provenance)
-        self._file[NAMES + TREE] = ",".join(sorted([*columns, *(f"hit_{n}" for n in HIT_PARTS)]))
+        self._file[GEOMETRY] = self.calorimeter.to_yaml()
+        self._file[PROVENANCE] = self.provenance.to_json()
         self._columns = list(columns)
         kinds: dict[str, str] = {name: column.dtype.name for name, column in columns.items()}
-        kinds[CHECK] = "uint32"
         kinds["hit"] = "var * {cell: uint32, layer: int32, i: int32, j: int32, energy: float32}"
         self._tree = self._file.mktree(TREE, kinds, title="calorimeter showers; MeV, mm, rad")
 

@@ -13,8 +13,7 @@ import numpy as np
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
-from caloforge.sources.root_checksums import CHECK, NAMES, entry_checksums
-from caloforge.sources.root_files import new_root, write_texts
+from caloforge.sources.root_files import GEOMETRY, PROVENANCE, new_root
 
 Branches = Mapping[str, Any]
 
@@ -41,7 +40,8 @@ class RootWriter(ABC):
     def __enter__(self) -> RootWriter:
         self._file = self._context.__enter__()
         try:
-            write_texts(self._file, self.calorimeter, self.provenance)
+            self._file[PROVENANCE] = self.provenance.to_json()
+            self._file[GEOMETRY] = self.calorimeter.to_yaml()
         except BaseException as error:
             self._context.__exit__(type(error), error, error.__traceback__)
             raise
@@ -55,8 +55,6 @@ class RootWriter(ABC):
         for name, branches in self.content(showers).items():
             if name not in self._trees:
                 types = {key: _type(values) for key, values in branches.items()}
-                types[CHECK] = np.dtype(np.uint32)
-                self._file[NAMES + name] = ",".join(sorted(branches))
                 self._trees[name] = self._file.mktree(name, types), set(branches)
             tree, known = self._trees[name]
             if set(branches) != known:
@@ -64,7 +62,7 @@ class RootWriter(ABC):
                     f"{self.path}: only some of the inputs have what "
                     f"'{', '.join(sorted(known ^ set(branches)))}' needs; convert them one by one"
                 )
-            tree.extend({**branches, CHECK: entry_checksums(branches)})
+            tree.extend(dict(branches))
 
     def __exit__(
         self,

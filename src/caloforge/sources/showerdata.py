@@ -28,14 +28,7 @@ from caloforge.sources.hdf5 import (
     source_provenance,
 )
 from caloforge.sources.part_reader import PartReader
-from caloforge.sources.showerdata_writer import (
-    CHECK,
-    GEV,
-    POINTS,
-    TABLES,
-    ShowerDataWriter,
-    cloud_checksums,
-)
+from caloforge.sources.showerdata_writer import GEV, POINTS, TABLES, ShowerDataWriter
 from caloforge.sources.unit_vectors import angles_of
 from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
@@ -109,7 +102,6 @@ class ShowerDataReader(PartReader):
         """Showers ``start:stop``."""
         rows = slice(start, stop)
         clouds = self._file[POINTS][rows]
-        self._verify(clouds, start, stop)
         lengths = np.array([len(cloud) for cloud in clouds])
         if np.any(lengths % self._columns):
             bad = start + int(np.flatnonzero(lengths % self._columns)[0])
@@ -134,17 +126,6 @@ class ShowerDataReader(PartReader):
             self.tally,
             self.provenance,
         )
-
-    def _verify(self, clouds: Any, start: int, stop: int) -> None:
-        """Compare our own files with their checksums."""
-        if CHECK not in self._file:
-            return
-        wrong = np.flatnonzero(cloud_checksums(clouds) != self._file[CHECK][start:stop])
-        if len(wrong):
-            raise FormatError(
-                f"{self.path}: shower {start + int(wrong[0])} of '{POINTS}' is damaged (its "
-                "checksum is wrong); copy or make the file again"
-            )
 
     def _check_points(self, points: NDArray[np.float64], shower: NDArray[np.int64]) -> None:
         bad = ~np.isfinite(points[:, :4]).all(axis=1) | (points[:, 3] < 0)

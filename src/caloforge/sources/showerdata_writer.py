@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,16 +22,6 @@ POINTS = "showers"
 TABLES = ("energies", "directions", "pdg")
 VERSION = "0.7.0"
 """Version of the package whose layout is written."""
-
-
-CHECK = "caloforge_crc32"
-"""Data set with the crc32 of every shower's points: HDF5 keeps such lists without a checksum."""
-
-
-def cloud_checksums(clouds: Iterable[NDArray[Any]]) -> NDArray[np.uint32]:
-    """crc32 of every list of points (float32, little-endian), shape (n,)."""
-    raw = (np.ascontiguousarray(cloud, dtype="<f4").tobytes() for cloud in clouds)
-    return np.array([zlib.crc32(content) for content in raw], dtype=np.uint32)
 
 
 def points_in_cells(calorimeter: Calorimeter) -> NDArray[np.float64]:
@@ -93,7 +82,6 @@ class ShowerDataWriter(Hdf5Writer):
             "pdg": pdg.astype(np.int32),
             "shower_ids": ids,
             "num_points": counts,
-            CHECK: cloud_checksums(clouds),
         }
 
     def _extend(self, name: str, values: NDArray[Any]) -> None:

@@ -130,7 +130,7 @@ class NewHdf5:
             self._guard = GuardedFile(partial)
         except OSError as error:
             raise output_error(path, error) from error
-        self.file = h5py.File(self._guard, "w", libver=("v110", "v110"))
+        self.file = h5py.File(self._guard, "w", libver=("v108", "v110"))
 
     def check(self) -> None:
         """Raise if a write has failed."""
@@ -162,10 +162,6 @@ def new_hdf5(path: Path) -> Iterator[NewHdf5]:
         new = NewHdf5(path, partial)
         try:
             yield new
-        except Exception:
-            new.abandon()
-            new.check()  # after a failed write the library fails in ways of its own
-            raise
         except BaseException:
             new.abandon()
             raise

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import COLUMNS, Provenance, Showers
-from caloforge.sources.edm4hep.events import ENCODING, EVENTS
+from caloforge.sources.edm4hep.events import ENCODING, EVENTS, GEOMETRY, PROVENANCE
 from caloforge.sources.edm4hep.hits import GEV, XYZ
 from caloforge.sources.edm4hep.own import HITS, INCIDENT
 from caloforge.sources.edm4hep.particles import FINAL
 from caloforge.sources.lab import own
 from caloforge.sources.lab.aim import placed
 from caloforge.sources.lab.hits import Particles
-from caloforge.sources.root_files import new_root, write_texts
+from caloforge.sources.root_files import new_root
 
 PARTICLES = "MCParticles"
 
@@ -46,7 +46,8 @@ class Edm4hepWriter:
 
     def __enter__(self) -> Edm4hepWriter:
         self._file = self._context.__enter__()
-        write_texts(self._file, self.calorimeter, self.provenance)
+        self._file[GEOMETRY] = self.calorimeter.to_yaml()
+        self._file[PROVENANCE] = self.provenance.to_json()
         self._file[HITS + ENCODING] = own.ENCODING
         return self
 
