@@ -130,7 +130,7 @@ class NewHdf5:
             self._guard = GuardedFile(partial)
         except OSError as error:
             raise output_error(path, error) from error
-        self.file = h5py.File(self._guard, "w", libver=("v108", "v110"))
+        self.file = h5py.File(self._guard, "w", libver="v110")  # all metadata has checksums
 
     def check(self) -> None:
         """Raise if a write has failed."""

@@ -13,8 +13,8 @@ from caloforge.showers import Incident, Provenance
 from caloforge.sources.base import Source
 from caloforge.sources.hdf5 import GEOMETRY
 from caloforge.sources.lab.options import LabOptions
-from caloforge.sources.lab.own import own_calorimeter
 from caloforge.sources.lab.place import needed
+from caloforge.sources.origin import written_calorimeter
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.step2point.own import OwnReader, Step2pointWriter
 from caloforge.sources.step2point.reader import Step2pointReader
@@ -60,7 +60,7 @@ class Step2point(Source):
     ) -> PartReader:
         text = file.attrs.get(GEOMETRY)
         if text is not None:
-            own = own_calorimeter(path, str(text), _text(file, "provenance"))
+            own = written_calorimeter(path, str(text), _text(file, "provenance"))
             calorimeter = calorimeter or own
             if options == LabOptions() and calorimeter.hash == own.hash:
                 return OwnReader(path, file, calorimeter)
