@@ -206,7 +206,7 @@ def _checksums(
     indices: Iterable[NDArray[Any]],
     columns: Mapping[str, NDArray[Any]],
 ) -> NDArray[np.uint32]:
-    hits = [energy, *(index.astype(np.int32) for index in indices)]
+    hits: list[NDArray[Any]] = [energy, *(index.astype(np.int32) for index in indices)]
     offset = np.concatenate([[0], np.cumsum(counts)])
     return checksums(offset, hits, np.column_stack([*columns.values()]))
 
@@ -225,8 +225,9 @@ class Par04RootWriter(RootWriter):
         import awkward as ak
 
         layer, i, j = self.calorimeter.cell_coordinates(showers.cell)
-        hits = {
-            DEPOSIT: showers.energy.astype(np.float64),
+        deposit = showers.energy.astype(np.float64)
+        hits: dict[str, NDArray[Any]] = {
+            DEPOSIT: deposit,
             "rhoCell": i.astype(np.int32),
             "phiCell": j.astype(np.int32),
             "zCell": layer.astype(np.int32),
@@ -235,7 +236,7 @@ class Par04RootWriter(RootWriter):
         incident = showers.incident
         columns = {key: incident[key] for key in ("energy", *ANGLES) if key in incident}
         table = {{"energy": ENERGY, **ANGLES}[key]: values for key, values in columns.items()}
-        sums = _checksums(counts, hits[DEPOSIT], (i, j, layer), columns)
+        sums = _checksums(counts, deposit, (i, j, layer), columns)
         return {
             EVENT_TREE: {**table, CHECKSUM: sums},
             CELL_TREE: {name: ak.unflatten(values, counts) for name, values in hits.items()},
