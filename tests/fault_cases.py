@@ -20,6 +20,8 @@ Verdict = Literal["error", "identical", "other", "foreign"]
 
 SHOWERS = 8
 
+MUTATIONS = ("flip", "zero", "swap", "cut", "insert")
+
 FOREIGN_PODIO = "edm4hep-foreign"
 
 WITHOUT_CHECKSUM = {
@@ -135,6 +137,28 @@ def flips(content: bytes, times: int, seed: int) -> Iterator[tuple[int, bytes]]:
         changed = bytearray(content)
         changed[place] ^= int(rng.integers(1, 256))
         yield int(place), bytes(changed)
+
+
+def mutate(content: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
+    """A damaged copy, and what was done: one of :data:`MUTATIONS`."""
+    kind = str(rng.choice(MUTATIONS))
+    data = bytearray(content)
+    place = int(rng.integers(len(data)))
+    size = int(min(2 ** rng.uniform(0, 11), len(data) - place))
+    if kind == "flip":
+        for one in rng.integers(len(data), size=rng.integers(1, 5)):
+            data[one] ^= int(rng.integers(1, 256))
+    elif kind == "zero":
+        data[place : place + size] = bytes(size)
+    elif kind == "swap":
+        other = int(rng.integers(len(data) - size + 1))
+        there = bytes(data[other : other + size])
+        data[other : other + size], data[place : place + size] = data[place : place + size], there
+    elif kind == "cut":
+        del data[place:]
+    else:
+        data[place:place] = rng.bytes(size)
+    return kind, bytes(data)
 
 
 def cuts(content: bytes, steps: int = 100) -> Iterator[tuple[int, bytes]]:
