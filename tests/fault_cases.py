@@ -113,7 +113,7 @@ def equal(a: Showers, b: Showers) -> bool:
         and np.array_equal(a.offset, b.offset)
         and np.array_equal(a.cell, b.cell)
         and np.array_equal(a.energy, b.energy)
-        and list(a.incident) == list(b.incident)
+        and set(a.incident) == set(b.incident)
         and all(np.array_equal(a.incident[name], b.incident[name]) for name in a.incident)
     )
 

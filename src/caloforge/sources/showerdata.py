@@ -31,6 +31,7 @@ from caloforge.sources.hdf5 import (
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.showerdata_writer import GEV, POINTS, TABLES, ShowerDataWriter
 from caloforge.sources.unit_vectors import angles_of
+from caloforge.store.attributes import require_sound_heaps
 from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 from caloforge.transform import voxelise
@@ -54,6 +55,7 @@ class ShowerDataReader(PartReader):
         self._file = open_hdf5(path)
         try:
             with damage_errors(path):
+                require_sound_heaps(path)
                 calorimeter = calorimeter_of(self._file, path, given, lambda: _unknown(path))
                 self._check(path)
                 provenance = source_provenance(self._file, path, calorimeter)

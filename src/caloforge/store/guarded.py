@@ -162,7 +162,9 @@ def new_hdf5(path: Path) -> Iterator[NewHdf5]:
         new = NewHdf5(path, partial)
         try:
             yield new
-        except BaseException:
+        except BaseException as error:
             new.abandon()
+            if isinstance(error, Exception):
+                new.check()  # what the library says of a full disk is hard to understand
             raise
         new.close()
