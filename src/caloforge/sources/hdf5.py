@@ -18,7 +18,7 @@ from caloforge.showers import Provenance, Showers
 from caloforge.store.attributes import (
     require_readable_attributes,
     text_of,
-    write_attributes,
+    write_text,
 )
 from caloforge.store.guarded import new_hdf5, uninterrupted
 from caloforge.store.reader import open_hdf5
@@ -125,7 +125,9 @@ class Hdf5Writer(ABC):
         self._new = self._context.__enter__()
         self._file = self._new.file
         own = {"provenance": self.provenance.to_json(), GEOMETRY: self.calorimeter.to_yaml()}
-        write_attributes(self._file, {**own, **self.attributes()})
+        write_text(self._file, own)
+        for key, value in self.attributes().items():  # as other readers expect it
+            self._file.attrs[key] = value
         return self
 
     def append(self, showers: Showers) -> None:

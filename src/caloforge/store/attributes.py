@@ -23,20 +23,12 @@ _HEADER = 16
 """Bytes before the first object of a heap, and of the header of every object."""
 
 
-def write_attributes(target: Any, values: Mapping[str, Any]) -> None:
-    """Put attributes on a file or a group; text and lists of text in fixed length."""
-    for name, value in values.items():
-        target.attrs[name] = _fixed(value)
-
-
-def _fixed(value: Any) -> Any:
-    if isinstance(value, str):
-        raw = value.encode()
-        return np.array(raw, dtype=h5py.string_dtype("utf-8", max(1, len(raw))))
-    if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
-        raws = [item.encode() for item in value]
-        return np.array(raws, dtype=h5py.string_dtype("utf-8", max(1, *map(len, raws))))
-    return value
+def write_text(file: h5py.File, texts: Mapping[str, str]) -> None:
+    """Put attributes of fixed length on a file; h5py reads them back as bytes."""
+    for name, text in texts.items():
+        raw = text.encode()
+        kind = h5py.string_dtype("utf-8", max(1, len(raw)))
+        file.attrs.create(name, np.array(raw, dtype=kind))
 
 
 def text_of(value: Any) -> str:

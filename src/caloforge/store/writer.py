@@ -14,7 +14,7 @@ from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.store import schema
-from caloforge.store.attributes import write_attributes
+from caloforge.store.attributes import write_text
 from caloforge.store.guarded import NewHdf5, new_hdf5, uninterrupted
 
 
@@ -106,13 +106,13 @@ class StoreWriter:
     def _finish(self) -> None:
         if self._n == 0:
             raise ShowerError(f"{self.path}: no showers to write; check the selection or the input")
+        self._file.attrs["schema"] = schema.SCHEMA
         said = {
-            "schema": schema.SCHEMA,
             "geometry": self.calorimeter.to_yaml(),
             "provenance": self.provenance.to_json(),
             "caloforge": __version__,
         }
-        write_attributes(self._file, said)
+        write_text(self._file, said)
 
     def __exit__(
         self,

@@ -18,7 +18,6 @@ from caloforge.sources.lab import own
 from caloforge.sources.lab.aim import placed
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.step2point.steps import GEV, NAMES, check_layout, event_bounds
-from caloforge.store.attributes import write_attributes
 
 KEPT = "caloforge"
 """The group with the incident table and the checksums."""
@@ -84,7 +83,7 @@ class Step2pointWriter(Hdf5Writer):
     def __enter__(self) -> Step2pointWriter:
         super().__enter__()
         self._file[NAMES] = np.array([SUBDETECTOR.encode()])
-        write_attributes(self._file["metadata"], {"cell_id_encoding": own.ENCODING})
+        self._file["metadata"].attrs["cell_id_encoding"] = own.ENCODING
         return self
 
     def content(self, showers: Showers) -> Mapping[str, NDArray[Any]]:
