@@ -122,7 +122,8 @@ def test_layout_of_what_is_written(tmp_path: Path) -> None:
     convert(store, tmp_path / "b.root", to="calogan")
     with uproot.open(tmp_path / "b.root") as file:
         table = file["fancy_tree"].arrays(library="np")
-    assert len(table) == 504 + 3 + 1
+    assert len(table) == 504 + 3 + 1 + 1
+    assert sum(name.startswith("cell_") for name in table) == 504 + 3
     assert np.array_equal(np.column_stack([table[f"cell_{k}"] for k in range(504)]), cells)
     assert not any(table[f"cell_{k}"].any() for k in range(504, 507))
 

@@ -60,6 +60,7 @@ def test_the_tree_is_what_root_users_expect(tmp_path: Path) -> None:
         assert tree.typenames() == {
             "energy": "double",
             "pdg": "int32_t",
+            "caloforge_checksum": "uint32_t",
             "nhit": "int32_t",
             "hit_cell": "uint32_t[]",
             "hit_layer": "int32_t[]",

@@ -201,7 +201,7 @@ def test_changed_content_of_our_files_is_noticed(tmp_path: Path) -> None:
         with h5py.File(path, "r+") as file:
             kept = file[name][-1]
             file[name][-1] = kept + file[name].dtype.type(1)
-        with pytest.raises(FormatError, match=r"a\.h5.*event 2.*checksum"), SOURCE.open(path) as r:
+        with pytest.raises(FormatError, match=r"a\.h5.*shower 2.*checksum"), SOURCE.open(path) as r:
             next(r.batches(3))
         with h5py.File(path, "r+") as file:
             file[name][-1] = kept

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Provenance, Showers
+from caloforge.sources.checksums import CHECKSUM, checksums, require_checksums
 from caloforge.sources.origin import own_provenance
 from caloforge.sources.part_reader import PartReader, check_energies
 from caloforge.sources.root_files import (
     PROVENANCE,
+    entries_of,
     open_root,
     root_geometry,
     root_text,
@@ -92,7 +94,8 @@ class CaloGanRootReader(PartReader):
                 provenance = own_provenance(path, calorimeter, root_text(self._file, PROVENANCE))
                 layers(calorimeter, path)
                 self._names = self._cell_names(calorimeter, path)
-                showers = int(self._tree.num_entries)
+                self._checked = CHECKSUM in self._tree
+                showers = entries_of(self._tree, path, [*self._names, ENERGY])
         except BaseException:
             self._file.close()
             raise
@@ -121,7 +124,7 @@ class CaloGanRootReader(PartReader):
         last = self._first + len(self._block)
         if not self._first <= start <= stop <= last:
             end = min(len(self), max(stop, start + _BLOCK))
-            names = [*self._names, ENERGY]
+            names = [*self._names, ENERGY, *([CHECKSUM] if self._checked else [])]
             with damage_errors(self.path):
                 table = self._tree.arrays(names, entry_start=start, entry_stop=end, library="np")
             for name in names:
@@ -131,6 +134,9 @@ class CaloGanRootReader(PartReader):
                         "choose the right format with --from"
                     )
             self._block = np.column_stack([table[name].astype(np.float64) for name in names])
+            if self._checked:
+                kept, self._block = self._block[:, -1], self._block[:, :-1]
+                require_checksums(self.path, start, _checksums(self._block), kept)
             self._first = start
         return self._block[start - self._first : stop - self._first]
 
@@ -147,6 +153,11 @@ class CaloGanRootReader(PartReader):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _checksums(rows: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Of cells, overflows and energy."""
+    return checksums(np.zeros(len(rows) + 1, dtype=np.int64), (), rows)
 
 
 class CaloGanRootWriter(RootWriter):
@@ -169,4 +180,6 @@ class CaloGanRootWriter(RootWriter):
         nothing = np.zeros((len(showers), self.calorimeter.n_layers))
         cells = np.hstack([dense, nothing])
         branches = {f"cell_{k}": np.ascontiguousarray(column) for k, column in enumerate(cells.T)}
-        return {TREE: {**branches, ENERGY: showers.incident.energy / GEV}}
+        energy = showers.incident.energy / GEV
+        sums = _checksums(np.column_stack([cells, energy]))
+        return {TREE: {**branches, ENERGY: energy, CHECKSUM: sums}}

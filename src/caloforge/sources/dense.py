@@ -17,6 +17,7 @@ from caloforge.geometry import Calorimeter, CylindricalGrid
 from caloforge.showers import Incident, Showers
 from caloforge.sources.hdf5 import calorimeter_of, require, source_provenance
 from caloforge.sources.part_reader import PartReader, check_energies
+from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 
 Floats = NDArray[np.float64]
@@ -42,10 +43,11 @@ class DenseReader(PartReader):
     def __init__(self, path: Path, given: Calorimeter | None) -> None:
         self._file = open_hdf5(path)
         try:
-            require(self._file, path, self.required)
-            calorimeter = calorimeter_of(self._file, path, given, lambda: self.usual(path))
-            self._check(path, calorimeter)
-            provenance = source_provenance(self._file, path, calorimeter)
+            with damage_errors(path):
+                require(self._file, path, self.required)
+                calorimeter = calorimeter_of(self._file, path, given, lambda: self.usual(path))
+                self._check(path, calorimeter)
+                provenance = source_provenance(self._file, path, calorimeter)
         except BaseException:
             self._file.close()
             raise

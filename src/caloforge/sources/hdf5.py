@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from caloforge.errors import CaloforgeError, FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
+from caloforge.store.attributes import (
+    require_readable_attributes,
+    text_of,
+    write_text,
+)
 from caloforge.store.guarded import new_hdf5, uninterrupted
 from caloforge.store.reader import open_hdf5
 
@@ -63,14 +68,16 @@ def calorimeter_of(
     """The calorimeter of a file: the given one, else the one we wrote into it, else the usual."""
     if given is not None:
         return given
+    require_readable_attributes(file, path)
     text = file.attrs.get(GEOMETRY)
     if text is None:
         return usual()
-    return Calorimeter.from_yaml(str(text), f"{path}: {GEOMETRY}")
+    return Calorimeter.from_yaml(text_of(text), f"{path}: {GEOMETRY}")
 
 
 def source_provenance(file: h5py.File, path: Path, calorimeter: Calorimeter) -> Provenance:
     """The provenance of a foreign file: its attributes, and our own if we wrote it."""
+    require_readable_attributes(file, path)
     source = {key: _plain(value) for key, value in file.attrs.items()}
     source.pop(GEOMETRY, None)
     own = source.pop("provenance", None)
@@ -81,7 +88,7 @@ def source_provenance(file: h5py.File, path: Path, calorimeter: Calorimeter) -> 
 def _plain(value: Any) -> Any:
     """An HDF5 attribute as a JSON-ready value."""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return text_of(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list):
@@ -117,9 +124,9 @@ class Hdf5Writer(ABC):
     def __enter__(self) -> Hdf5Writer:
         self._new = self._context.__enter__()
         self._file = self._new.file
-        self._file.attrs["provenance"] = self.provenance.to_json()
-        self._file.attrs[GEOMETRY] = self.calorimeter.to_yaml()
-        for key, value in self.attributes().items():
+        own = {"provenance": self.provenance.to_json(), GEOMETRY: self.calorimeter.to_yaml()}
+        write_text(self._file, own)
+        for key, value in self.attributes().items():  # as other readers expect it
             self._file.attrs[key] = value
         return self
 

@@ -15,6 +15,7 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.hdf5 import Hdf5Writer, calorimeter_of, require, source_provenance
 from caloforge.sources.part_reader import PartReader, check_energies
+from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 
 IMAGE = "ECAL"
@@ -60,10 +61,11 @@ class LcdReader(PartReader):
         self._columns = columns
         self._file = open_hdf5(path)
         try:
-            calorimeter = calorimeter_of(self._file, path, given, lambda: load_detector(usual))
-            depth, n_x, n_y = grid_of(calorimeter, path)
-            self._check(path, calorimeter, (n_x, n_y, depth), required)
-            provenance = source_provenance(self._file, path, calorimeter)
+            with damage_errors(path):
+                calorimeter = calorimeter_of(self._file, path, given, lambda: load_detector(usual))
+                depth, n_x, n_y = grid_of(calorimeter, path)
+                self._check(path, calorimeter, (n_x, n_y, depth), required)
+                provenance = source_provenance(self._file, path, calorimeter)
         except BaseException:
             self._file.close()
             raise

@@ -7,7 +7,7 @@ Branch ``EnergyMC`` (MeV), and ``rhoCell``, ``phiCell``, ``zCell`` (numbers from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.showers import Incident, Provenance, Showers
+from caloforge.sources.checksums import CHECKSUM, checksums, require_checksums
 from caloforge.sources.origin import own_provenance
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.root_files import (
     PROVENANCE,
+    entries_of,
     open_root,
     root_geometry,
     root_text,
@@ -81,11 +83,12 @@ class Par04RootReader(PartReader):
                 self._open_trees(path)
                 calorimeter = given or root_geometry(self._file, path) or self._guess(path)
                 provenance = own_provenance(path, calorimeter, root_text(self._file, PROVENANCE))
+                showers = int(self._events.num_entries)
             self._n_z, self._n_rho, self._n_phi = mesh(calorimeter, path)
         except BaseException:
             self._file.close()
             raise
-        super().__init__(path, calorimeter, provenance, int(self._events.num_entries))
+        super().__init__(path, calorimeter, provenance, showers)
 
     def _open_trees(self, path: Path) -> None:
         self._events, self._cells = _both(self._file)
@@ -94,7 +97,12 @@ class Par04RootReader(PartReader):
                 f"{path}: no tree with {ENERGY}, or none with {', '.join(INDICES)} and {DEPOSIT}; "
                 "choose the right format with --from"
             )
-        events, cells = self._events.num_entries, self._cells.num_entries
+        self._names = {"energy": ENERGY}
+        present = set(self._events.keys(recursive=False))
+        self._names |= {key: name for key, name in ANGLES.items() if name in present}
+        self._checked = CHECKSUM in present
+        events = entries_of(self._events, path, self._names.values())
+        cells = entries_of(self._cells, path, (DEPOSIT, *INDICES))
         if events != cells:
             raise FormatError(
                 f"{path}: {events} entries of '{ENERGY}' but {cells} of '{DEPOSIT}'; "
@@ -141,6 +149,12 @@ class Par04RootReader(PartReader):
         with damage_errors(self.path):
             counts, (rho, phi, z), energy = self._hits(self.path, start, stop)
             columns = self._columns(start, stop)
+            if self._checked:
+                kept = self._events[CHECKSUM].array(
+                    entry_start=start, entry_stop=stop, library="np"
+                )
+                found = _checksums(counts, energy, (rho, phi, z), columns)
+                require_checksums(self.path, start, found, kept)
         row = np.repeat(np.arange(stop - start), counts)
         bad = ~(np.isfinite(energy) & (energy >= 0))
         if bad.any():
@@ -163,12 +177,9 @@ class Par04RootReader(PartReader):
         return Showers.from_hits(self.calorimeter, incident, row, cell, energy, self.provenance)
 
     def _columns(self, start: int, stop: int) -> dict[str, NDArray[np.float64]]:
-        present = set(self._events.keys(recursive=False))
-        names = {"energy": ENERGY} | {k: name for k, name in ANGLES.items() if name in present}
-        table = self._events.arrays(
-            list(names.values()), entry_start=start, entry_stop=stop, library="np"
-        )
-        return {key: numbers(self.path, name, table[name]) for key, name in names.items()}
+        names = list(self._names.values())
+        table = self._events.arrays(names, entry_start=start, entry_stop=stop, library="np")
+        return {key: numbers(self.path, name, table[name]) for key, name in self._names.items()}
 
     def close(self) -> None:
         """Close the file."""
@@ -189,6 +200,17 @@ def numbers(path: Path, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
+def _checksums(
+    counts: NDArray[np.int64],
+    energy: NDArray[np.float64],
+    indices: Iterable[NDArray[Any]],
+    columns: Mapping[str, NDArray[Any]],
+) -> NDArray[np.uint32]:
+    hits: list[NDArray[Any]] = [energy, *(index.astype(np.int32) for index in indices)]
+    offset = np.concatenate([[0], np.cumsum(counts)])
+    return checksums(offset, hits, np.column_stack([*columns.values()]))
+
+
 class Par04RootWriter(RootWriter):
     """Writes the trees of the example."""
 
@@ -203,16 +225,19 @@ class Par04RootWriter(RootWriter):
         import awkward as ak
 
         layer, i, j = self.calorimeter.cell_coordinates(showers.cell)
-        hits = {
-            DEPOSIT: showers.energy.astype(np.float64),
+        deposit = showers.energy.astype(np.float64)
+        hits: dict[str, NDArray[Any]] = {
+            DEPOSIT: deposit,
             "rhoCell": i.astype(np.int32),
             "phiCell": j.astype(np.int32),
             "zCell": layer.astype(np.int32),
         }
         counts = showers.hits_per_shower
         incident = showers.incident
-        angles = {name: incident[key] for key, name in ANGLES.items() if key in incident}
+        columns = {key: incident[key] for key in ("energy", *ANGLES) if key in incident}
+        table = {{"energy": ENERGY, **ANGLES}[key]: values for key, values in columns.items()}
+        sums = _checksums(counts, deposit, (i, j, layer), columns)
         return {
-            EVENT_TREE: {ENERGY: incident.energy, **angles},
+            EVENT_TREE: {**table, CHECKSUM: sums},
             CELL_TREE: {name: ak.unflatten(values, counts) for name, values in hits.items()},
         }

@@ -50,9 +50,9 @@ class ParquetReader(PartReader):
             if any(set(other) != set(names[0]) for other in names):
                 raise FormatError(f"{path}: its files have different columns; convert them apart")
             texts = [_texts(file) for file in self._files]
-            calorimeter = own_geometry(parts[0], given, texts[0][0])
-            for part, (geometry, _) in zip(parts, texts, strict=True):
-                calorimeter.require_same(own_geometry(part, calorimeter, geometry), str(part))
+            calorimeter = own_geometry(parts[0], given, *texts[0])
+            for part, said in zip(parts, texts, strict=True):
+                calorimeter.require_same(own_geometry(part, calorimeter, *said), str(part))
             self._rows = Rows(path, self._files, names[0])
             if len(self._rows) == 0:
                 raise ShowerError(f"{path}: holds no showers; give a file with rows")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,28 @@ def open_parquet(path: Path) -> Any:
     if not looks_like_parquet(path):
         raise FormatError(f"{path}: not a Parquet file, or no permission to read it; give another")
     with damage_errors(path, "truncated or damaged Parquet file"):
-        return parquet.ParquetFile(str(path), page_checksum_verification=True)
+        file = parquet.ParquetFile(str(path), page_checksum_verification=True)
+        try:
+            _check_footer(path, file)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+def _check_footer(path: Path, file: Any) -> None:
+    """The footer has no checksum, but says the same twice: names of columns, numbers of rows."""
+    from pyarrow import ipc, py_buffer
+
+    metadata = file.metadata
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    same = metadata.num_rows == sum(group.num_rows for group in groups)
+    text = (metadata.metadata or {}).get(b"ARROW:schema")
+    if same and text is not None:  # written with Arrow
+        schema = ipc.read_schema(py_buffer(base64.b64decode(text)))
+        same = schema.names == file.schema_arrow.names
+    if not same:
+        raise FormatError(f"{path}: damaged Parquet file (its footer); copy or make it again")
 
 
 class Rows:

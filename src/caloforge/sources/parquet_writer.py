@@ -36,7 +36,7 @@ class ParquetWriter:
 
     Raises:
         OutputError: the folder is missing, or the disk is full.
-        ShowerError: the batches do not all have the same incident columns.
+        ShowerError: the batches do not all have the same incident columns, or there are none.
     """
 
     def __init__(self, path: Path, calorimeter: Calorimeter, provenance: Provenance) -> None:
@@ -92,9 +92,10 @@ class ParquetWriter:
     ) -> None:
         if error is None:
             try:
-                if self._writer is not None:
-                    self._flush()
-                    self._writer.close()
+                if self._writer is None:
+                    raise ShowerError(f"{self.path}: no showers to write; check the input")
+                self._flush()
+                self._writer.close()
             except BaseException as failure:
                 self._abandon()
                 self._context.__exit__(type(failure), failure, failure.__traceback__)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import CaloforgeError, ShowerError
+from caloforge.errors import CaloforgeError, FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
 from caloforge.store.damage import damage_errors
@@ -68,7 +68,13 @@ class PartReader(ABC):
     def _guarded(self, start: int, stop: int) -> Showers:
         try:
             with damage_errors(self.path, f"damaged near shower {start}"):
-                return self.read(start, stop)
+                showers = self.read(start, stop)
+            if len(showers) != stop - start:  # a damaged number of entries, perhaps a huge one
+                raise FormatError(
+                    f"{self.path}: says it holds {len(self)} showers, but ends after "
+                    f"{start + len(showers)}; copy or make it again"
+                )
+            return showers
         except CaloforgeError as error:
             if str(self.path) in str(error):
                 raise

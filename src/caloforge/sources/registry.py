@@ -18,6 +18,7 @@ from caloforge.sources.showerdata import ShowerData
 from caloforge.sources.step2point import Step2point
 from caloforge.sources.store import Store
 from caloforge.sources.triforce import Triforce
+from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 
 _ALL = (
@@ -83,6 +84,6 @@ def _what_it_is(path: Path) -> str:
         return "a Parquet file of unknown layout, or a damaged one"
     if path.is_dir() and any(path.iterdir()):
         return "a folder without an index.json and without Parquet files"
-    with open_hdf5(path) as file:
+    with open_hdf5(path) as file, damage_errors(path):
         keys = ", ".join(file) or "nothing"
     return f"unknown layout with data sets {keys}"

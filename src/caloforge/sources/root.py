@@ -17,12 +17,14 @@ from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import Source
 from caloforge.sources.blocks import Block, blocks_of
+from caloforge.sources.checksums import CHECKSUM, require_checksums
 from caloforge.sources.hit_lists import same_counts, showers_of_lists
 from caloforge.sources.origin import own_geometry, own_provenance
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.root_files import (
     GEOMETRY,
     PROVENANCE,
+    entries_of,
     is_root,
     open_root,
     root_text,
@@ -36,7 +38,7 @@ from caloforge.sources.root_layouts import (
     known_layout,
     resolve,
 )
-from caloforge.sources.root_tree_writer import RootTreeWriter
+from caloforge.sources.root_tree_writer import RootTreeWriter, tree_checksums
 from caloforge.store.damage import damage_errors
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
@@ -62,10 +64,11 @@ class RootReader(PartReader):
                 self._layout = resolve(
                     path, self._tree.name, set(self._tree.keys(recursive=False)), options
                 )
+                self._checked = CHECKSUM in self._tree and self._layout.is_ours
                 geometry = root_text(self._file, GEOMETRY)
                 provenance = root_text(self._file, PROVENANCE)
-                showers = int(self._tree.num_entries)
-            calorimeter = own_geometry(path, given, geometry)
+                showers = entries_of(self._tree, path, self._layout.branches)
+            calorimeter = own_geometry(path, given, geometry, provenance)
             self._blocks = _blocks(path, calorimeter, len(self._layout.parts))
             if showers < 1:
                 raise ShowerError(f"{path}: tree '{self._tree.name}' holds no showers; give events")
@@ -82,20 +85,21 @@ class RootReader(PartReader):
     def read(self, start: int, stop: int) -> Showers:
         """Showers ``start:stop``."""
         layout = self._layout
-        names = [*layout.columns.values()]
-        for hits in layout.parts:
-            names += [hits.energy, *hits.indices]
+        names = [*layout.branches, *([CHECKSUM] if self._checked else [])]
         with damage_errors(self.path):
             arrays = self._tree.arrays(names, entry_start=start, entry_stop=stop, library="ak")
             columns = {
                 name: _numbers(self.path, branch, arrays[branch])
                 for name, branch in layout.columns.items()
             }
-            columns["energy"] = columns["energy"] * UNITS[layout.energy_unit]
             parts = [
                 self._hits(arrays, hits, block, start)
                 for hits, block in zip(layout.parts, self._blocks, strict=True)
             ]
+            if self._checked:
+                found = tree_checksums(*parts[0], columns)
+                require_checksums(self.path, start, found, np.asarray(arrays[CHECKSUM]))
+        columns["energy"] = columns["energy"] * UNITS[layout.energy_unit]
         counts = np.sum([part[0] for part in parts], axis=0)
         shower = np.concatenate([np.repeat(np.arange(len(n)), n) for n, _, _ in parts])
         order = np.argsort(shower, kind="stable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from caloforge.atomic import atomic_file
 from caloforge.errors import FormatError
 from caloforge.geometry import Calorimeter
+from caloforge.sources.origin import written_calorimeter
 from caloforge.store.damage import damage_errors
 
 PROVENANCE = "caloforge_provenance"
@@ -66,7 +67,24 @@ def root_text(file: Any, key: str) -> str | None:
 def root_geometry(file: Any, path: Path) -> Calorimeter | None:
     """The calorimeter that we wrote into a file; None for a foreign file."""
     text = root_text(file, GEOMETRY)
-    return None if text is None else Calorimeter.from_yaml(text, f"{path}: {GEOMETRY}")
+    return None if text is None else written_calorimeter(path, text, root_text(file, PROVENANCE))
+
+
+def entries_of(tree: Any, path: Path, branches: Iterable[str]) -> int:
+    """The number of entries of a tree, the same in these branches.
+
+    Raises:
+        FormatError: they differ: the file is damaged.
+    """
+    entries = int(tree.num_entries)
+    for name in branches:
+        found = int(getattr(tree[name], "num_entries", entries))  # fields of an RNTuple have none
+        if found != entries:
+            raise FormatError(
+                f"{path}: tree '{tree.name}' has {entries} entries, its branch '{name}' {found}; "
+                "copy or make the file again"
+            )
+    return entries
 
 
 @contextmanager

@@ -68,6 +68,20 @@ class Layout:
     energy_unit: EnergyUnit
     hit_unit: EnergyUnit | None
 
+    @property
+    def branches(self) -> list[str]:
+        """The branches to read."""
+        names = [*self.columns.values()]
+        for hits in self.parts:
+            names += [hits.energy, *hits.indices]
+        return names
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether what is read is what we write."""
+        same = all(name == branch for name, branch in self.columns.items())
+        return same and (self.tree, self.parts) == (OURS.tree, OURS.parts)
+
 
 OURS = Layout(
     TREE,

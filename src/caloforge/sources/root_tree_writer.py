@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
-from caloforge.showers import Provenance, Showers
+from caloforge.showers import COLUMNS, Provenance, Showers
+from caloforge.sources.checksums import CHECKSUM, checksums
 from caloforge.sources.root_files import GEOMETRY, PROVENANCE, new_root
 from caloforge.sources.root_layouts import TREE
 
@@ -47,13 +50,15 @@ class RootTreeWriter:
                 f"{self.path}: only some of the inputs have the incident column '{differing}'; "
                 "convert them one by one"
             )
-        self._tree.extend({**columns, "hit": _hit_lists(showers)})
+        sums = tree_checksums(showers.hits_per_shower, showers.cell, showers.energy, columns)
+        self._tree.extend({**columns, CHECKSUM: sums, "hit": _hit_lists(showers)})
 
     def _start(self, columns: dict[str, Any]) -> None:
         self._file[GEOMETRY] = self.calorimeter.to_yaml()
         self._file[PROVENANCE] = self.provenance.to_json()
         self._columns = list(columns)
         kinds: dict[str, str] = {name: column.dtype.name for name, column in columns.items()}
+        kinds[CHECKSUM] = "uint32"
         kinds["hit"] = "var * {cell: uint32, layer: int32, i: int32, j: int32, energy: float32}"
         self._tree = self._file.mktree(TREE, kinds, title="calorimeter showers; MeV, mm, rad")
 
@@ -64,6 +69,25 @@ class RootTreeWriter:
         trace: TracebackType | None,
     ) -> None:
         self._context.__exit__(kind, error, trace)
+
+
+def tree_checksums(
+    counts: NDArray[np.int64],
+    cell: NDArray[Any],
+    energy: NDArray[Any],
+    columns: Mapping[str, NDArray[Any]],
+) -> NDArray[np.uint32]:
+    """The checksum of every shower.
+
+    Args:
+        counts: (n,) hits per shower.
+        cell: (hits,) cell numbers.
+        energy: (hits,) MeV.
+        columns: the incident columns, as they are in the tree.
+    """
+    hits = (np.asarray(cell, dtype=np.uint32), np.asarray(energy, dtype=np.float32))
+    rows = np.column_stack([columns[name] for name in COLUMNS if name in columns])
+    return checksums(np.concatenate([[0], np.cumsum(counts)]), hits, rows)
 
 
 def _hit_lists(showers: Showers) -> Any:

@@ -21,6 +21,7 @@ from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import Source
+from caloforge.sources.checksums import CHECKSUM, checksums, require_checksums
 from caloforge.sources.hdf5 import (
     calorimeter_of,
     holds,
@@ -30,6 +31,7 @@ from caloforge.sources.hdf5 import (
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.showerdata_writer import GEV, POINTS, TABLES, ShowerDataWriter
 from caloforge.sources.unit_vectors import angles_of
+from caloforge.store.attributes import require_sound_heaps
 from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 from caloforge.transform import voxelise
@@ -53,6 +55,7 @@ class ShowerDataReader(PartReader):
         self._file = open_hdf5(path)
         try:
             with damage_errors(path):
+                require_sound_heaps(path)
                 calorimeter = calorimeter_of(self._file, path, given, lambda: _unknown(path))
                 self._check(path)
                 provenance = source_provenance(self._file, path, calorimeter)
@@ -109,7 +112,10 @@ class ShowerDataReader(PartReader):
                 f"{self.path}: shower {bad} of '{POINTS}' is no whole number of points of "
                 f"{self._columns} values; make the file again"
             )
-        flat = np.concatenate(clouds).astype(np.float64).reshape(-1, self._columns)
+        stored = np.concatenate(clouds).reshape(-1, self._columns)
+        if CHECKSUM in self._file:
+            self._check_sums(stored, lengths // self._columns, rows)
+        flat = stored.astype(np.float64)
         shower = np.repeat(np.arange(stop - start), lengths // self._columns)
         self._check_points(flat, shower + start)
         kept = flat[:, 3] > 0  # the rest is padding
@@ -126,6 +132,11 @@ class ShowerDataReader(PartReader):
             self.tally,
             self.provenance,
         )
+
+    def _check_sums(self, stored: NDArray[Any], counts: NDArray[np.int64], rows: slice) -> None:
+        offset = np.concatenate([[0], np.cumsum(counts)])
+        found = checksums(offset, (stored,), np.zeros((len(counts), 0)))
+        require_checksums(self.path, rows.start, found, self._file[CHECKSUM][rows])
 
     def _check_points(self, points: NDArray[np.float64], shower: NDArray[np.int64]) -> None:
         bad = ~np.isfinite(points[:, :4]).all(axis=1) | (points[:, 3] < 0)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from caloforge.errors import FormatError
 from caloforge.geometry import Calorimeter, CylindricalGrid
 from caloforge.showers import Provenance, Showers
+from caloforge.sources.checksums import CHECKSUM, checksums
 from caloforge.sources.hdf5 import Hdf5Writer
 from caloforge.sources.unit_vectors import directions_of
 
@@ -75,8 +76,10 @@ class ShowerDataWriter(Hdf5Writer):
         self._n += n
         self._most = max(self._most, int(counts.max(initial=0)))
         pdg = incident["pdg"] if "pdg" in incident else np.zeros(n)
+        whole = np.zeros((n, 0))
         return {
             POINTS: clouds,
+            CHECKSUM: checksums(showers.offset, (points,), whole),
             "energies": (incident.energy[:, None] / GEV).astype(np.float32),
             "directions": directions_of(incident).astype(np.float32),
             "pdg": pdg.astype(np.int32),
@@ -106,5 +109,6 @@ class ShowerDataWriter(Hdf5Writer):
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            self._file["shape"] = np.array([self._n, self._most, 4], dtype=np.int32)
+            shape = np.array([self._n, self._most, 4], dtype=np.int32)
+            self._file.create_dataset("shape", data=shape, chunks=(3,), fletcher32=True)
         super().__exit__(kind, error, trace)

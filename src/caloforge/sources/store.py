@@ -11,6 +11,7 @@ from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import Source
 from caloforge.sources.part_reader import PartReader
 from caloforge.store import ShowerReader, StoreWriter, open_showers
+from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 
 
@@ -41,7 +42,7 @@ class Store(Source):
         if path.is_dir():
             return (path / "index.json").exists()
         try:
-            with open_hdf5(path) as file:
+            with damage_errors(path), open_hdf5(path) as file:
                 return {"schema", "geometry"} <= set(file.attrs)
         except CaloforgeError:
             return False

@@ -176,7 +176,7 @@ class TriforceWriter(Hdf5Writer):
 
     def attributes(self) -> Mapping[str, Any]:
         """What the original simulation said of itself, and the unit of the cells."""
-        return {**self.provenance.source, UNIT: "50GeV"}
+        return {**self.provenance.source, UNIT: np.bytes_("50GeV")}
 
     def content(self, showers: Showers) -> Mapping[str, NDArray[Any]]:
         """Images, truth and derived columns."""

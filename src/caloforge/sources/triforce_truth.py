@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from caloforge.errors import FormatError
 from caloforge.showers import Incident
 from caloforge.sources.hdf5 import GEOMETRY
+from caloforge.store.attributes import text_of
 
 GEV = 1000.0
 UNITS = {"GeV": GEV, "50GeV": GEV / 50.0}
@@ -32,7 +33,7 @@ _LEAST_RATIO = 0.1
 
 def mev_per_unit(file: h5py.File, path: Path, said: str | None) -> float:
     """MeV per unit of a cell: as said, as we wrote it, or 50 x GeV if that makes sense."""
-    unit = said or str(file.attrs.get(UNIT, ""))
+    unit = said or text_of(file.attrs.get(UNIT, ""))
     if unit in UNITS:
         return UNITS[unit]
     if unit:

@@ -130,7 +130,7 @@ class NewHdf5:
             self._guard = GuardedFile(partial)
         except OSError as error:
             raise output_error(path, error) from error
-        self.file = h5py.File(self._guard, "w", libver=("v108", "v110"))
+        self.file = h5py.File(self._guard, "w", libver="v110")  # all metadata has checksums
 
     def check(self) -> None:
         """Raise if a write has failed."""
@@ -162,7 +162,9 @@ def new_hdf5(path: Path) -> Iterator[NewHdf5]:
         new = NewHdf5(path, partial)
         try:
             yield new
-        except BaseException:
+        except BaseException as error:
             new.abandon()
+            if isinstance(error, Exception):
+                new.check()  # what the library says of a full disk is hard to understand
             raise
         new.close()

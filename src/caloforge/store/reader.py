@@ -16,6 +16,7 @@ from caloforge.errors import CaloforgeError, FormatError, GeometryError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import COLUMNS, Incident, Provenance, Showers
 from caloforge.store import schema
+from caloforge.store.attributes import require_readable_attributes, text_of
 from caloforge.store.damage import damage_errors
 
 
@@ -78,6 +79,7 @@ class ShowerFile:
             raise
 
     def _read_header(self) -> None:
+        require_readable_attributes(self._file, self.path)
         attributes = self._file.attrs
         for key in ("schema", "geometry", "provenance"):
             if key not in attributes:
@@ -85,13 +87,13 @@ class ShowerFile:
                     f"{self.path}: no attribute '{key}': not a Caloforge store; "
                     "turn it into one with 'caloforge convert'"
                 )
-        if str(attributes["schema"]) != str(schema.SCHEMA):
+        if text_of(attributes["schema"]) != str(schema.SCHEMA):
             raise FormatError(
                 f"{self.path}: schema {attributes['schema']}, this version reads {schema.SCHEMA}; "
                 "install a newer caloforge"
             )
-        self.calorimeter = _calorimeter(str(attributes["geometry"]), self.path)
-        self.provenance = Provenance.from_json(attributes["provenance"], str(self.path))
+        self.calorimeter = _calorimeter(text_of(attributes["geometry"]), self.path)
+        self.provenance = Provenance.from_json(text_of(attributes["provenance"]), str(self.path))
         for name in (schema.OFFSET, schema.CELL, schema.ENERGY, f"{schema.INCIDENT}/energy"):
             if not isinstance(self._file.get(name), h5py.Dataset):
                 raise FormatError(f"{self.path}: data set '{name}' is missing; make the file again")

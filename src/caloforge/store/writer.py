@@ -14,6 +14,7 @@ from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.store import schema
+from caloforge.store.attributes import write_text
 from caloforge.store.guarded import NewHdf5, new_hdf5, uninterrupted
 
 
@@ -106,9 +107,12 @@ class StoreWriter:
         if self._n == 0:
             raise ShowerError(f"{self.path}: no showers to write; check the selection or the input")
         self._file.attrs["schema"] = schema.SCHEMA
-        self._file.attrs["geometry"] = self.calorimeter.to_yaml()
-        self._file.attrs["provenance"] = self.provenance.to_json()
-        self._file.attrs["caloforge"] = __version__
+        said = {
+            "geometry": self.calorimeter.to_yaml(),
+            "provenance": self.provenance.to_json(),
+            "caloforge": __version__,
+        }
+        write_text(self._file, said)
 
     def __exit__(
         self,

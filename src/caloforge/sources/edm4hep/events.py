@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, ShowerError
 from caloforge.sources.lab.hits import Whole
-from caloforge.sources.root_files import open_root, root_text
+from caloforge.sources.root_files import entries_of, open_root, root_text
 from caloforge.store.damage import damage_errors
 
 EVENTS = "events"
@@ -61,13 +61,15 @@ class EventFile:
                 f"{self.path}: '{EVENTS}' has no collection of simulated calorimeter hits; "
                 "give a file with SimCalorimeterHit collections"
             )
+        energies = [f"{name}.energy" for name in self.collections]
+        self._entries = entries_of(self._tree, self.path, energies)
         self.geometry = root_text(self._file, GEOMETRY)
         self.provenance = root_text(self._file, PROVENANCE)
         if len(self) == 0:
             raise ShowerError(f"{self.path}: '{EVENTS}' holds no events; give a file with events")
 
     def __len__(self) -> int:
-        return int(self._tree.num_entries)
+        return self._entries
 
     def __enter__(self) -> EventFile:
         return self

@@ -13,8 +13,8 @@ from caloforge.sources.edm4hep.options import Edm4hepOptions
 from caloforge.sources.edm4hep.own import OwnReader
 from caloforge.sources.edm4hep.reader import Edm4hepReader
 from caloforge.sources.edm4hep.writer import Edm4hepWriter
-from caloforge.sources.lab.own import own_calorimeter
 from caloforge.sources.lab.place import needed
+from caloforge.sources.origin import written_calorimeter
 from caloforge.sources.part_reader import PartReader
 
 
@@ -42,7 +42,7 @@ class Edm4hep(Source):
         events = EventFile(path)
         try:
             if events.geometry is not None:
-                own = own_calorimeter(path, events.geometry, events.provenance)
+                own = written_calorimeter(path, events.geometry, events.provenance)
                 calorimeter = calorimeter or own
                 if options == Edm4hepOptions() and calorimeter.hash == own.hash:
                     return OwnReader(events, calorimeter)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import FormatError, GeometryError, ShowerError, one_line
+from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import COLUMNS, Incident, Provenance, Showers
 from caloforge.sources.cellid import CellId
+from caloforge.sources.checksums import checksums, require_checksums
 from caloforge.sources.part_reader import check_energies
 
 GEV = 1000.0
@@ -40,25 +40,6 @@ def check_fits(calorimeter: Calorimeter, path: Path) -> None:
             f"{path}: the cellID {ENCODING} holds {LARGEST['layer']} layers of {LARGEST['i']} "
             f"cells a side, '{calorimeter.name}' has more; write another format with --to"
         )
-
-
-def own_calorimeter(path: Path, geometry: str, provenance: str | None) -> Calorimeter:
-    """The calorimeter that we wrote into a file as YAML.
-
-    Raises:
-        FormatError: it cannot be read, or is not the one that the file's provenance names.
-    """
-    try:
-        calorimeter = Calorimeter.from_yaml(geometry, f"{path}: geometry")
-    except GeometryError as error:
-        raise FormatError(one_line(error)) from error
-    named = Provenance.from_json(provenance, str(path)).geometry if provenance else ""
-    if named and named != calorimeter.hash:
-        raise FormatError(
-            f"{path}: holds calorimeter {calorimeter.hash}, written was {named}; "
-            "copy or make the file again"
-        )
-    return calorimeter
 
 
 def cell_ids(showers: Showers) -> NDArray[np.uint64]:
@@ -117,12 +98,8 @@ def read_back(
     incident = Incident(columns)
     check_energies(path, "energy", energy, 0)
     offset = np.concatenate([[0], np.cumsum(sizes)])
-    good = _checksums(offset, ids, energy, columns) == kept[CHECKSUM]
-    if not good.all():
-        raise FormatError(
-            f"{path}: event {start + int(np.flatnonzero(~good)[0])} is not what was written "
-            "(checksum); copy or make the file again"
-        )
+    found = _checksums(offset, ids, energy, columns)
+    require_checksums(path, start, found, kept[CHECKSUM])
     layer, i, j = (CELL_ID.decode(ids, name) for name in ("layer", "i", "j"))
     cell = calorimeter.cell_index(layer, i, j)
     rows = np.repeat(np.arange(len(sizes)), sizes)
@@ -136,11 +113,6 @@ def read_back(
 def _checksums(
     offset: NDArray[Any], ids: NDArray[Any], energy: NDArray[Any], columns: Columns
 ) -> NDArray[np.uint32]:
-    """crc32 of every shower: its cells, its energies as stored and its row of the table."""
-    cell = np.ascontiguousarray(ids, dtype="<u8")
-    value = np.ascontiguousarray(energy, dtype="<f4")
-    rows = np.ascontiguousarray(np.column_stack([*columns.values()]), dtype="<f8")
-    sums = np.empty(len(rows), dtype=np.uint32)
-    for k, (a, b) in enumerate(zip(offset[:-1].tolist(), offset[1:].tolist(), strict=True)):
-        sums[k] = zlib.crc32(cell[a:b].tobytes() + value[a:b].tobytes() + rows[k].tobytes())
-    return sums
+    """Of the cells, the energies as stored and the rows of the table."""
+    hits = (np.asarray(ids, dtype=np.uint64), np.asarray(energy, dtype=np.float32))
+    return checksums(offset, hits, np.column_stack([*columns.values()]))

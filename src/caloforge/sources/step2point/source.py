@@ -13,12 +13,13 @@ from caloforge.showers import Incident, Provenance
 from caloforge.sources.base import Source
 from caloforge.sources.hdf5 import GEOMETRY
 from caloforge.sources.lab.options import LabOptions
-from caloforge.sources.lab.own import own_calorimeter
 from caloforge.sources.lab.place import needed
+from caloforge.sources.origin import written_calorimeter
 from caloforge.sources.part_reader import PartReader
 from caloforge.sources.step2point.own import OwnReader, Step2pointWriter
 from caloforge.sources.step2point.reader import Step2pointReader
 from caloforge.sources.step2point.steps import PRIMARY, STEPS
+from caloforge.store.attributes import require_readable_attributes, text_of
 from caloforge.store.damage import damage_errors
 from caloforge.store.reader import open_hdf5
 
@@ -58,9 +59,10 @@ class Step2point(Source):
     def _reader(
         self, path: Path, file: h5py.File, calorimeter: Calorimeter | None, options: LabOptions
     ) -> PartReader:
+        require_readable_attributes(file, path)
         text = file.attrs.get(GEOMETRY)
         if text is not None:
-            own = own_calorimeter(path, str(text), _text(file, "provenance"))
+            own = written_calorimeter(path, text_of(text), _text(file, "provenance"))
             calorimeter = calorimeter or own
             if options == LabOptions() and calorimeter.hash == own.hash:
                 return OwnReader(path, file, calorimeter)
@@ -79,4 +81,4 @@ class Step2point(Source):
 
 def _text(file: h5py.File, key: str) -> str | None:
     value = file.attrs.get(key)
-    return None if value is None else str(value)
+    return None if value is None else text_of(value)

@@ -12,6 +12,7 @@ from caloforge.errors import FormatError, ShowerError
 from caloforge.sources.hdf5 import require
 from caloforge.sources.lab.hits import Particles, Whole
 from caloforge.sources.lab.masses import MASSES, masses
+from caloforge.store.attributes import require_sound_heaps
 
 GEV = 1000.0
 NAMES = "metadata/subdetector_names"
@@ -63,6 +64,8 @@ def subdetectors(file: h5py.File, path: Path) -> list[str]:
     names = file.get(NAMES)
     if not isinstance(names, h5py.Dataset) or names.ndim != 1 or names.dtype.kind not in "SO":
         raise FormatError(f"{path}: '{NAMES}' is not a list of names; make the file again")
+    if names.dtype.kind == "O":
+        require_sound_heaps(path)
     return [n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in names[:]]
 
 
