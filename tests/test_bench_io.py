@@ -19,7 +19,7 @@ def test_a_pass_delivers_every_shower_once(tmp_path: Path, layout: str) -> None:
     showers = lcd_showers(448)
     path = write_showers(tmp_path / "a.h5", showers)
     with open_showers(path) as reader:
-        passes, size = prepare(layout, reader, path, tmp_path, 448, 64, workers=2)
+        passes, size = prepare(layout, reader, path, tmp_path, 448, 64, workers=2, passes=2)
     assert size > 100_000
     for _ in range(2):
         sums = np.concatenate([np.asarray(batch).sum(axis=1, dtype=float) for batch in passes()])

@@ -12,20 +12,69 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 1 << 20  # words: the second sum stays below 2**57
+_BLOCK = 128  # words: their weighted sum stays below 2**32, so it is added in vectors
+_BLOCKS = 1 << 13  # until the sums are reduced: the second one stays below 2**57
+_TURN = 256 if sys.byteorder == "little" else 1
 
 
 @numba.njit(nogil=True, cache=True)
 def _sums(words: NDArray[np.uint16]) -> tuple[int, int]:
-    first = np.uint64(0)
-    second = np.uint64(0)
-    for start in range(0, len(words), _BLOCK):
-        for word in words[start : start + _BLOCK]:
-            first += np.uint64(word)
-            second += first
-        first %= np.uint64(65535)
-        second %= np.uint64(65535)
-    return int(first), int(second)
+    first, second = np.uint64(0), np.uint64(0)
+    whole = len(words) // _BLOCK
+    for number in range(whole):
+        block = words[number * _BLOCK : (number + 1) * _BLOCK]
+        plain, weighted = np.uint32(0), np.uint32(0)
+        for k in range(_BLOCK):
+            plain += np.uint32(block[k])
+            weighted += np.uint32(_BLOCK - k) * np.uint32(block[k])
+        second += np.uint64(_BLOCK) * first + np.uint64(weighted)
+        first += np.uint64(plain)
+        if number % _BLOCKS == _BLOCKS - 1:
+            first %= np.uint64(65535)
+            second %= np.uint64(65535)
+    for word in words[whole * _BLOCK :]:
+        first += np.uint64(word)
+        second += first
+    return int(first % np.uint64(65535)), int(second % np.uint64(65535))
+
+
+@numba.njit(nogil=True, cache=True)
+def _checksum(data: NDArray[np.uint8]) -> int:
+    half = len(data) // 2
+    first, second = _sums(data[: 2 * half].view(np.uint16))
+    first, second = first * _TURN % 65535, second * _TURN % 65535
+    if len(data) > 2 * half:
+        first = (first + int(data[-1]) * 256) % 65535
+        second = (second + first) % 65535
+    return second << 16 | first
+
+
+@numba.njit(nogil=True, cache=True)
+def _same(stored: int, computed: int) -> bool:
+    return (stored >> 16) % 65535 == (computed >> 16) % 65535 and (stored & 0xFFFF) % 65535 == (
+        computed & 0xFFFF
+    ) % 65535
+
+
+@numba.njit(nogil=True, cache=True)
+def first_damaged(
+    data: NDArray[np.uint8], starts: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> int:
+    """The first chunk whose last four bytes are not the checksum of the others; -1 without one.
+
+    Args:
+        data: (bytes,) in which chunk k is ``data[starts[k] : starts[k] + sizes[k]]``.
+        starts: (chunks,) even.
+        sizes: (chunks,) at least 4.
+    """
+    for number in range(len(starts)):
+        chunk = data[starts[number] : starts[number] + sizes[number]]
+        stored = 0
+        for k in range(4):
+            stored |= int(chunk[len(chunk) - 4 + k]) << (8 * k)
+        if not _same(stored, _checksum(chunk[: len(chunk) - 4])):
+            return number
+    return -1
 
 
 def fletcher32(data: memoryview) -> int:
@@ -34,18 +83,9 @@ def fletcher32(data: memoryview) -> int:
     HDF5 keeps a sum that is a multiple of 65535 as 65535 unless all bytes are zero; here such sums
     are 0: compare with :func:`same`.
     """
-    even = len(data) // 2 * 2
-    words = np.frombuffer(data[:even], dtype=np.uint16)
-    first, second = _sums(words)
-    if sys.byteorder == "little":
-        first, second = first * 256 % 65535, second * 256 % 65535
-    if len(data) > even:
-        first = (first + (data[-1] << 8)) % 65535
-        second = (second + first) % 65535
-    return second << 16 | first
+    return int(_checksum(np.frombuffer(data, dtype=np.uint8)))
 
 
 def same(stored: int, computed: int) -> bool:
     """Whether two checksums agree; 0 and 65535 are the same sum."""
-    pairs = zip(divmod(stored, 1 << 16), divmod(computed, 1 << 16), strict=True)
-    return all(a % 65535 == b % 65535 for a, b in pairs)
+    return bool(_same(stored, computed))
