@@ -15,7 +15,7 @@ from caloforge.showers import Showers
 from caloforge.validate import layer_energy
 from caloforge.validate.report.figures.style import (
     CMAP,
-    GENERATED,
+    COLOURS,
     REFERENCE,
     house_style,
     margins,
@@ -95,7 +95,7 @@ def response(found: list[Showers]) -> Figure:
     figure, (left, right), (below, other) = panels(2)
     values = [fraction(window(showers)) for showers in found]
     known = fine[(fine >= 10) & (fine <= 500)]
-    left.plot(known, published(known), color=GENERATED, label="published (LCD)")
+    left.plot(known, published(known), color=COLOURS[0], label="published (LCD)")
     _points(left, energy, values, color=REFERENCE, fmt="o", label="simulated, 25x25 cells")
     left.set_ylabel(r"$E_{tot}\,/\,E_{inc}$ [%]")
     left.legend(loc="upper right")
@@ -167,7 +167,7 @@ def longitudinal(found: list[Showers]) -> Figure:
             label = rf"{name}: {line.first} $X_0$ per unit of ln E"
         _points(right, energy, values, color=colour, fmt=mark, label=label)
     textbook = np.log(fine * 1e3 / CRITICAL_ENERGY_W) - 0.5
-    right.plot(fine, textbook, color=GENERATED, linestyle="--", label=r"$\ln(E/E_c) - 0.5$ (PDG)")
+    right.plot(fine, textbook, color=COLOURS[0], linestyle="--", label=r"$\ln(E/E_c) - 0.5$ (PDG)")
     right.set_ylabel(r"depth [$X_0$]")
     low, high = right.get_ylim()
     right.set_ylim(low, high + 0.3 * (high - low))

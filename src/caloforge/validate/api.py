@@ -1,11 +1,11 @@
-"""``validate``: judge a generated sample against a reference, write the report."""
+"""``validate``: judge generated samples against a reference, write the report."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 
 from caloforge._version import __version__
 from caloforge.atomic import atomic_folder, check_result_folder
-from caloforge.errors import ShowerError
+from caloforge.errors import ConfigError, ShowerError
 from caloforge.showers import Showers
 from caloforge.store import open_showers
 from caloforge.validate.binning import binning
-from caloforge.validate.comparison import Comparison
+from caloforge.validate.comparison import Comparison, Judged
 from caloforge.validate.floor import halves
 from caloforge.validate.memorisation import Neighbours, neighbours
 from caloforge.validate.metrics import (
@@ -30,25 +30,55 @@ from caloforge.validate.metrics import (
     plain,
     spectra_note,
 )
+from caloforge.validate.requirements import Requirement, requirement
 from caloforge.validate.summary import (
     Source,
     Summary,
     collect,
+    incident_energy,
     join,
     spectrum_edges,
     summarise,
 )
 
 Sample = str | Path | Showers
-CONTENTS = frozenset({"index.html", "metrics.json", "figures"})
+CONTENTS = frozenset({"index.html", "metrics.json", "metrics.tex", "figures"})
 
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of a validation, and the folder of its report (None when not written)."""
+    """The figures of a validation, and the folder of its report (None when not written).
+
+    ``metrics`` is the dictionary of ``metrics.json``; of several generated samples it has one such
+    dictionary for each under ``comparisons``.
+    """
 
     metrics: dict[str, Any]
     path: Path | None = None
+
+    @property
+    def comparisons(self) -> list[dict[str, Any]]:
+        """One dictionary of figures per generated sample."""
+        return list(self.metrics.get("comparisons", [self.metrics]))
+
+    @property
+    def missed(self) -> list[str]:
+        """The requirements that are not met, in words."""
+        return [
+            f"{entry['name']}: {rule['text']} is missed: {_shown(rule['value'])}"
+            for entry in self.comparisons
+            for rule in entry["requirements"]
+            if not rule["met"]
+        ]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every requirement is met (also when there is none)."""
+        return not self.missed
+
+
+def _shown(value: float | None) -> str:
+    return "not computed" if value is None else f"{value:.4g}"
 
 
 @contextmanager
@@ -77,11 +107,12 @@ def _silent(_: str) -> None:
 
 def validate(
     reference: Sample,
-    generated: Sample,
+    generated: Sample | Sequence[Sample],
     output: str | Path | None = None,
     *,
     training: Sample | None = None,
-    name: str | None = None,
+    name: str | Sequence[str] | None = None,
+    require: Sequence[str] = (),
     seed: int = 0,
     quick: bool = False,
     progress: Callable[[str], None] | None = None,
@@ -90,52 +121,71 @@ def validate(
 
     Args:
         reference: full-simulation showers that the model has not seen: a store or a sample.
-        generated: the showers to judge, with the same incident spectrum.
+        generated: the showers to judge, with the same incident spectrum; several samples are
+            judged one after the other and shown in one report.
         output: folder of the report: a new or empty one, or that of an older report, which is
             replaced; its parent must exist.
         training: the training showers, for the memorisation test.
-        name: what the report calls the generated sample.
+        name: what the report calls the generated sample, or each of them.
+        require: thresholds, as ``auc.low<0.6`` or ``separation.hits<2*floor``.
         seed: fixes every random choice.
         quick: classifiers with 2 seeds instead of 5; all definitions stay the same.
         progress: is told the name of each stage.
 
     Returns:
-        The figures (see ``docs/metrics.md``) and the folder.
+        The figures (see ``docs/metrics.md``), whether they meet ``require``, and the folder.
 
     Raises:
+        ConfigError: a requirement that cannot be read or names no figure; names that do not fit.
         GeometryError: the samples belong to different calorimeters.
         ShowerError: a sample holds no showers.
         FormatError: a file is missing, foreign or damaged.
         OutputError: the report cannot be written, or its folder holds other files.
     """
     tell: Progress = progress or _silent
+    rules = [requirement(text) for text in require]
+    several = [generated] if isinstance(generated, Sample) else list(generated)
+    labels = _names(several, name)
     if output is not None:
         check_result_folder(Path(output), CONTENTS)
-    with (
-        _opened(reference, "reference") as (ref, ref_file),
-        _opened(generated, "generated") as (
-            gen,
-            gen_file,
-        ),
-    ):
-        ref.calorimeter.require_same(gen.calorimeter, gen_file or "the generated sample")
+    with ExitStack() as stack:
+        ref, ref_file = stack.enter_context(_opened(reference, "reference"))
+        opened = [stack.enter_context(_opened(each, "generated")) for each in several]
+        for (gen, gen_file), label in zip(opened, labels, strict=True):
+            ref.calorimeter.require_same(gen.calorimeter, gen_file or label)
         train = _training(training, ref, seed, tell)
-        comparison = _judge(ref, gen, train, seed, quick, tell)
-        metrics = comparison.metrics
-        metrics["reference"] = _describe(ref, comparison.reference, ref_file)
-        metrics["generated"] = _describe(gen, comparison.generated, gen_file)
-        metrics["generation_ms"] = gen.provenance.find_source("generation_ms")
-    metrics = plain(metrics)
+        judge = _Judge(ref, ref_file, train, seed, quick, rules, tell)
+        judged = [
+            judge.judge(gen, gen_file, label)
+            for (gen, gen_file), label in zip(opened, labels, strict=True)
+        ]
+    metrics = judged[0].metrics
+    if len(judged) > 1:
+        metrics = {"schema": SCHEMA, "comparisons": [each.metrics for each in judged]}
     if output is None:
         return Report(metrics)
     tell("report")
-    shown = replace(
-        comparison,
-        metrics=metrics,
-        name=name or (Path(gen_file).stem if gen_file else "generated"),
-        reference_name="Geant4" if _from_geant4(metrics["reference"]) else "Reference",
-    )
-    return Report(metrics, _write(Path(output), shown))
+    origin = "Geant4" if _from_geant4(judged[0].metrics["reference"]) else "Reference"
+    comparison = Comparison(judge.reference, judged, train, origin)
+    return Report(metrics, _write(Path(output), comparison, metrics))
+
+
+def _names(samples: Sequence[Sample], name: str | Sequence[str] | None) -> list[str]:
+    """What to call the samples: as told, else by their files; never the same twice."""
+    if name is not None:
+        given = [name] if isinstance(name, str) else list(name)
+        if len(given) != len(samples):
+            raise ConfigError(
+                f"{len(given)} names for {len(samples)} generated samples; give one for each"
+            )
+    else:
+        given = ["generated" if isinstance(each, Showers) else Path(each).stem for each in samples]
+    if not samples:
+        raise ConfigError("no generated sample; give at least one")
+    for number, label in enumerate(given):
+        if label in given[:number]:
+            given[number] = f"{label} ({given[:number].count(label) + 1})"
+    return given
 
 
 def _from_geant4(provenance: Mapping[str, Any]) -> bool:
@@ -159,44 +209,80 @@ def _training(
     return showers if len(showers) else None
 
 
-def _judge(
-    ref: Source, gen: Source, train: Showers | None, seed: int, quick: bool, tell: Progress
-) -> Comparison:
-    """Both comparisons: the generated sample against the reference, and the floor."""
-    tell("reading the reference")
-    edges = spectrum_edges(ref)
-    split = halves(len(ref), seed)
-    parts = summarise(ref, edges, group=split, seed=seed)
-    reference = join(parts)
-    tell("reading the generated sample")
-    generated = summarise(gen, edges, seed=seed + 1)[0]
-    near_ref, near_gen = None, None
-    if train is not None:
-        tell("nearest training showers")
-        near_ref = [neighbours(part.kept, train, seed=seed) for part in parts]
-        near_gen = neighbours(generated.kept, train, seed=seed)
-    setting = Setting(binning(reference), SEEDS_QUICK if quick else SEEDS, seed)
-    both = None if near_ref is None else _both(near_ref)
-    metrics: dict[str, Any] = {"schema": SCHEMA, "caloforge": __version__}
-    metrics["geometry"] = {"name": ref.calorimeter.name, "hash": ref.calorimeter.hash}
-    metrics["settings"] = {"seed": seed, "quick": quick, "classifier_seeds": setting.seeds}
-    metrics |= compare(reference, generated, (both, near_gen), setting, tell)
-    different = spectra_note(reference, generated)
-    if different:
-        metrics["notes"]["spectra"] = different
-    for what, sample in (("reference", reference), ("generated", generated)):
-        if sample.empty:
-            metrics["notes"][f"{what}.empty"] = (
-                f"{sample.empty} of {len(sample)} showers are empty; they are left out of centres, "
-                "widths, depth and correlations"
-            )
-    if len(parts) < 2:
-        metrics["floor"] = None
-        metrics["notes"]["floor"] = "fewer than 4 reference showers: no halves to compare"
-    else:
-        near = (near_ref[0], near_ref[1]) if near_ref else (None, None)
-        metrics["floor"] = compare(parts[0], parts[1], near, setting, lambda s: tell(f"floor: {s}"))
-    return Comparison(reference, generated, train, near_gen, metrics)
+class _Judge:
+    """The reference, read once: its halves, its floor, and what every comparison shares."""
+
+    def __init__(
+        self,
+        ref: Source,
+        ref_file: str | None,
+        train: Showers | None,
+        seed: int,
+        quick: bool,
+        rules: Sequence[Requirement],
+        tell: Progress,
+    ) -> None:
+        self._train, self._seed, self._rules, self._tell = train, seed, rules, tell
+        tell("reading the reference")
+        self._edges = spectrum_edges(ref)
+        split = halves(incident_energy(ref), seed)
+        self._halves = summarise(ref, self._edges, group=split, seed=seed)
+        self.reference = join(self._halves)
+        self._near: list[Neighbours] | None = None
+        if train is not None:
+            tell("nearest training showers")
+            self._near = [neighbours(part.kept, train, seed=seed) for part in self._halves]
+        self._setting = Setting(binning(self.reference), SEEDS_QUICK if quick else SEEDS, seed)
+        self._common: dict[str, Any] = {
+            "schema": SCHEMA,
+            "caloforge": __version__,
+            "geometry": {"name": ref.calorimeter.name, "hash": ref.calorimeter.hash},
+            "settings": {
+                "seed": seed,
+                "quick": quick,
+                "classifier_seeds": self._setting.seeds,
+            },
+            "reference": _describe(ref, self.reference, ref_file),
+        }
+        self._floor = self._judge_halves()
+
+    def _judge_halves(self) -> dict[str, Any] | None:
+        if len(self._halves) < 2:
+            return None
+        first, second = self._halves
+        near = (self._near[0], self._near[1]) if self._near else (None, None)
+        return compare(first, second, near, self._setting, lambda s: self._tell(f"floor: {s}"))
+
+    def judge(self, gen: Source, file: str | None, name: str) -> Judged:
+        """Every figure of one generated sample."""
+        self._tell(f"reading {name}")
+        summary = summarise(gen, self._edges, seed=self._seed + 1)[0]
+        near = None
+        if self._train is not None:
+            near = neighbours(summary.kept, self._train, seed=self._seed)
+        both = None if self._near is None else _both(self._near)
+        metrics = self._common | {"name": name, "generated": _describe(gen, summary, file)}
+        metrics["generation_ms"] = gen.provenance.find_source("generation_ms")
+        metrics |= compare(self.reference, summary, (both, near), self._setting, self._tell)
+        metrics["floor"] = self._floor
+        self._note(metrics, summary)
+        metrics = plain(metrics)
+        metrics["requirements"] = [rule.judge(metrics) for rule in self._rules]
+        return Judged(name, summary, metrics, near)
+
+    def _note(self, metrics: dict[str, Any], generated: Summary) -> None:
+        notes = metrics["notes"]
+        different = spectra_note(self.reference, generated)
+        if different:
+            notes["spectra"] = different
+        for what, sample in (("reference", self.reference), ("generated", generated)):
+            if sample.empty:
+                notes[f"{what}.empty"] = (
+                    f"{sample.empty} of {len(sample)} showers are empty; they are left out of "
+                    "centres, widths, depth and correlations"
+                )
+        if self._floor is None:
+            notes["floor"] = "fewer than 4 reference showers: no halves to compare"
 
 
 def _both(parts: list[Neighbours]) -> Neighbours:
@@ -207,11 +293,11 @@ def _both(parts: list[Neighbours]) -> Neighbours:
     )
 
 
-def _write(output: Path, comparison: Comparison) -> Path:
+def _write(output: Path, comparison: Comparison, metrics: dict[str, Any]) -> Path:
     from caloforge.validate.report import write_report
 
     with atomic_folder(output, replaces=CONTENTS) as folder:
-        text = json.dumps(comparison.metrics, indent=1, allow_nan=False)
+        text = json.dumps(metrics, indent=1, allow_nan=False)
         (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
         write_report(folder, comparison)
     return output

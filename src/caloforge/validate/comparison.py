@@ -1,7 +1,8 @@
-"""What a report shows: two summaries and the figures computed from them."""
+"""What a report shows: the reference, the samples judged against it, and their figures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,15 +19,27 @@ def plain_label(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One generated sample: its figures, and the nearest training shower of some of its showers."""
+
+    name: str
+    summary: Summary
+    metrics: dict[str, Any]
+    near: Neighbours | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name in figures, where matplotlib shows it as it is."""
+        return plain_label(self.name)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that the figures and the page of a report need."""
 
     reference: Summary
-    generated: Summary
-    training: Showers | None
-    near_generated: Neighbours | None
-    metrics: dict[str, Any]
-    name: str = "generated"
+    judged: Sequence[Judged]
+    training: Showers | None = None
     reference_name: str = "Reference"
 
     @cached_property
@@ -35,6 +48,11 @@ class Comparison:
         return Raster(self.reference.calorimeter)
 
     @property
-    def labels(self) -> tuple[str, str]:
-        """Names of the two samples in figures, where matplotlib shows them as they are."""
-        return plain_label(self.reference_name), plain_label(self.name)
+    def summaries(self) -> list[Summary]:
+        """The reference, then the generated samples."""
+        return [self.reference, *(sample.summary for sample in self.judged)]
+
+    @property
+    def labels(self) -> list[str]:
+        """Their names in figures."""
+        return [plain_label(self.reference_name), *(sample.label for sample in self.judged)]

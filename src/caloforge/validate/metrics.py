@@ -21,7 +21,7 @@ from caloforge.validate.profiles import (
     profile_difference,
     relative_difference,
 )
-from caloforge.validate.response import energy_edges, response
+from caloforge.validate.response import energy_edges, response, response_error
 from caloforge.validate.separation import separation
 from caloforge.validate.summary import Summary
 
@@ -98,12 +98,14 @@ def compare(
         "separation_by_layer": power.by_layer,
         "separation_out_of_range": power.out_of_range,
         "response": response(reference.observables, generated.observables, edges),
+        "response_error": {},
         "profiles": profile_metrics(reference, generated),
         "correlation_difference": correlation_difference(
             reference.observables, generated.observables
         ),
         "cells": cell_errors(reference.profiles.cells, generated.profiles.cells),
     }
+    result["response_error"] = response_error(result["response"])
     progress("classifier tests")
     result["auc"] = classifier_tests(reference, generated, seeds=setting.seeds, seed=setting.seed)
     progress("memorisation and diversity")

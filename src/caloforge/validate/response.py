@@ -97,3 +97,15 @@ def response(
             }
         )
     return result
+
+
+def response_error(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Mean |relative error| of the ``mean`` and of the ``resolution`` over the energy bins.
+
+    No unit; 0 for equal samples. None when no bin has one.
+    """
+    result: dict[str, float | None] = {}
+    for key in ("mean", "resolution"):
+        known = [abs(r[f"{key}_rel_error"]) for r in rows if r[f"{key}_rel_error"] is not None]
+        result[key] = sum(known) / len(known) if known else None
+    return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,21 @@ class Source(Protocol):
     def provenance(self) -> Provenance:
         """Where the showers come from."""
 
+    @property
+    def incident(self) -> Any:
+        """The incident table, or a function that reads it."""
+
     def __len__(self) -> int: ...
 
     def batches(self, size: int) -> Iterator[Showers]:
         """Consecutive parts of ``size`` showers."""
+
+
+def incident_energy(source: Source) -> Floats:
+    """Incident energies (MeV) of a sample, shape (n,), without reading its hits."""
+    incident = source.incident
+    table = incident() if callable(incident) else incident
+    return np.asarray(table.energy, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from caloforge.validate.report.verdict import CELLS, CLASSIFIERS, PROFILES, SEPARATIONS
+from caloforge.validate.report.lines import CELLS, CLASSIFIERS, PROFILES, SEPARATIONS
 
 OUTSIDE = "separation_out_of_range."
 OUTSIDE_LABEL = "Outside the histograms, not counted in the separation powers"

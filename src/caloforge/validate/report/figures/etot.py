@@ -24,15 +24,15 @@ CAPTION = (
 
 def draw(comparison: Comparison) -> Figure:
     """Draw the figure."""
-    ref, gen = comparison.reference.observables, comparison.generated.observables
-    edges = common_edges(ref.response, gen.response)
-    shapes = share(ref.response, edges), share(gen.response, edges)
+    values = [sample.observables.response for sample in comparison.summaries]
+    edges = common_edges(*values)
+    reference, *generated = (share(sample, edges) for sample in values)
     figure, (main,), (below,) = panels(1, width=6.4)
-    draw_shapes(main, edges, *shapes, comparison.labels)
+    draw_shapes(main, edges, reference, generated, comparison.labels)
     main.set_ylabel("share of showers")
     head_room(main)
     legend(main, comparison.labels, "upper right")
-    ratio_panel(below, edges, *shapes)
+    ratio_panel(below, edges, reference, generated)
     below.set_xlabel(r"$E_{tot}\,/\,E_{inc}$")
     main.set_xlim(edges[0], edges[-1])
     return figure

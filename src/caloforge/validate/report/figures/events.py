@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from caloforge.showers import Showers
-from caloforge.validate.comparison import Comparison
+from caloforge.validate.comparison import Comparison, Judged
 from caloforge.validate.raster import Raster
 from caloforge.validate.report.figures.images import colour_bar, mesh
 from caloforge.validate.report.figures.style import CMAP, margins
@@ -57,17 +57,23 @@ def nearest_in_energy(sample: Showers, energy: float) -> int:
     return int(np.argmin(np.abs(sample.incident.energy - energy)))
 
 
-def draw(comparison: Comparison) -> Figure:
+def chosen_showers(sample: Showers) -> list[int]:
+    """Showers of low, middle and high incident energy (10, 50 and 90 % of the sample)."""
+    energy = sample.incident.energy
+    order = np.argsort(energy, kind="stable")
+    picks = {int(order[round(q * (len(order) - 1))]) for q in (0.1, 0.5, 0.9)}
+    return sorted(picks, key=lambda k: float(energy[k]))
+
+
+def draw(comparison: Comparison, judged: Judged) -> Figure:
     """Draw the figure."""
-    ref, gen = comparison.reference.kept, comparison.generated.kept
-    order = np.argsort(ref.incident.energy, kind="stable")
-    picks = sorted({int(order[round(q * (len(order) - 1))]) for q in (0.1, 0.5, 0.9)})
-    picks.sort(key=lambda k: float(ref.incident.energy[k]))
+    ref, gen = comparison.reference.kept, judged.summary.kept
+    names = comparison.labels[0], judged.label
     pairs, titles = [], []
-    for pick in picks:
+    for pick in chosen_showers(ref):
         other = nearest_in_energy(gen, float(ref.incident.energy[pick]))
         pairs.append((ref[[pick]], gen[[other]]))
         energies = [float(s.incident.energy[0]) / 1e3 for s in pairs[-1]]
-        a, b = (f"{n}, {e:.1f} GeV" for n, e in zip(comparison.labels, energies, strict=True))
+        a, b = (f"{n}, {e:.1f} GeV" for n, e in zip(names, energies, strict=True))
         titles.append((a, b))
     return draw_pairs(comparison.raster, pairs, titles)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from caloforge.validate.comparison import Comparison
+from caloforge.validate.comparison import Comparison, Judged
 from caloforge.validate.observables import Floats
 from caloforge.validate.raster import Raster
 from caloforge.validate.report.figures.style import CMAP, DIVERGING, margins
@@ -54,7 +54,7 @@ def _difference(ref: Floats, gen: Floats) -> Floats:
     return np.divide(gen - ref, ref, out=np.full_like(ref, np.nan), where=strong)
 
 
-def draw(comparison: Comparison) -> Figure:
+def draw(comparison: Comparison, judged: Judged) -> Figure:
     """Draw the figure."""
     pixels = comparison.raster
     figure = Figure(figsize=(13.5, 7.6))
@@ -63,11 +63,13 @@ def draw(comparison: Comparison) -> Figure:
     for row, view in zip(grid, ("side", "front"), strict=True):
         ref, gen = (
             getattr(pixels, view)(sample.profiles.cells.mean)
-            for sample in (comparison.reference, comparison.generated)
+            for sample in (comparison.reference, judged.summary)
         )
         top = max(float(ref.max()), float(gen.max()), 1e-12)
         norm = LogNorm(DECADES * top, top)
-        for axes, image, label in zip(row, (ref, gen), comparison.labels, strict=False):
+        for axes, image, label in zip(
+            row, (ref, gen), (comparison.labels[0], judged.label), strict=False
+        ):
             shown = np.where(image > 0, image, np.nan)
             drawn = mesh(axes, view, pixels, shown, norm=norm, cmap=CMAP)
             axes.set_title(label, loc="left")

@@ -26,23 +26,22 @@ NAMES = {"radius": "distance from the axis [mm]", "x": "x [mm]", "y": "y [mm]"}
 
 def draw(comparison: Comparison) -> Figure:
     """Draw the figure."""
-    ref, gen = comparison.reference, comparison.generated
     figure, above, below = panels(3)
     for main, small, (axis, name) in zip(above, below, NAMES.items(), strict=True):
-        edges = lateral_edges(ref.calorimeter, axis)
+        edges = lateral_edges(comparison.reference.calorimeter, axis)
         width = np.diff(edges)
-        shapes = [
+        reference, *generated = (
             (
                 sample.profiles.lateral[axis].mean / width,
                 sample.profiles.lateral[axis].error / width,
             )
-            for sample in (ref, gen)
-        ]
-        draw_shapes(main, edges, shapes[0], shapes[1], comparison.labels)
-        log_height(main, shapes[0][0], 2.0)
+            for sample in comparison.summaries
+        )
+        draw_shapes(main, edges, reference, generated, comparison.labels)
+        log_height(main, reference[0], 2.0)
         head_room(main, 1.25)
         main.set_xlim(edges[0], edges[-1])
-        ratio_panel(small, edges, shapes[0], shapes[1])
+        ratio_panel(small, edges, reference, generated)
         small.set_xlabel(name)
     above[0].set_ylabel("mean energy [MeV/mm]")
     legend(above[0], comparison.labels, "upper right")

@@ -31,8 +31,8 @@ def chosen_layers(n_layers: int, most: int = MOST) -> list[int]:
 
 def draw(comparison: Comparison) -> Figure:
     """Draw the figure."""
-    ref, gen = (s.observables.layer_energy for s in (comparison.reference, comparison.generated))
-    layers = chosen_layers(ref.shape[1])
+    tables = [sample.observables.layer_energy for sample in comparison.summaries]
+    layers = chosen_layers(tables[0].shape[1])
     columns = min(3, len(layers))
     rows = -(-len(layers) // columns)
     figure = Figure(figsize=(4.4 * columns, 3.5 * rows))
@@ -43,10 +43,9 @@ def draw(comparison: Comparison) -> Figure:
             axes.set_visible(False)
             continue
         layer = layers[number]
-        edges = common_edges(ref[:, layer], gen[:, layer], bins=30, log=True)
-        draw_shapes(
-            axes, edges, share(ref[:, layer], edges), share(gen[:, layer], edges), comparison.labels
-        )
+        edges = common_edges(*(table[:, layer] for table in tables), bins=30, log=True)
+        reference, *generated = (share(table[:, layer], edges) for table in tables)
+        draw_shapes(axes, edges, reference, generated, comparison.labels)
         log_ticks(axes, float(edges[0]), float(edges[-1]))
         head_room(axes, 1.25)
         axes.set_title(f"layer {layer}", loc="left")

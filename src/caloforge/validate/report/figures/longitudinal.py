@@ -26,27 +26,27 @@ CAPTION = (
 
 def draw(comparison: Comparison) -> Figure:
     """Draw the figure."""
-    ref, gen = comparison.reference, comparison.generated
+    samples = comparison.summaries
     figure, (main, other), (below, other_below) = panels(2)
-    edges = np.arange(ref.calorimeter.n_layers + 1, dtype=np.float64) - 0.5
-    shapes = [
+    edges = np.arange(comparison.reference.calorimeter.n_layers + 1, dtype=np.float64) - 0.5
+    reference, *generated = (
         (sample.profiles.longitudinal.mean, sample.profiles.longitudinal.error)
-        for sample in (ref, gen)
-    ]
-    draw_shapes(main, edges, shapes[0], shapes[1], comparison.labels)
+        for sample in samples
+    )
+    draw_shapes(main, edges, reference, generated, comparison.labels)
     main.set_ylabel("mean energy per layer [MeV]")
     head_room(main)
     legend(main, comparison.labels, "upper right")
-    ratio_panel(below, edges, shapes[0], shapes[1])
+    ratio_panel(below, edges, reference, generated)
     layer_axis(below)
     main.set_xlim(edges[0], edges[-1])
-    values = [sample.observables.depth[sample.observables.filled] for sample in (ref, gen)]
+    values = [sample.observables.depth[sample.observables.filled] for sample in samples]
     bins = common_edges(*values)
-    shares = share(values[0], bins), share(values[1], bins)
-    draw_shapes(other, bins, *shares, comparison.labels)
+    reference, *generated = (share(depths, bins) for depths in values)
+    draw_shapes(other, bins, reference, generated, comparison.labels)
     other.set_ylabel("share of showers")
     head_room(other)
-    ratio_panel(other_below, bins, *shares)
+    ratio_panel(other_below, bins, reference, generated)
     other_below.set_xlabel("mean depth of the energy [mm]")
     other.set_xlim(bins[0], bins[-1])
     return figure

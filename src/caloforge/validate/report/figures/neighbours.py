@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from caloforge.validate.comparison import Comparison
+from caloforge.validate.comparison import Comparison, Judged
 from caloforge.validate.report.figures.events import draw_pairs
 
 TITLE = "Nearest training showers"
@@ -16,9 +16,9 @@ CAPTION = (
 MOST = 3
 
 
-def draw(comparison: Comparison) -> Figure:
+def draw(comparison: Comparison, judged: Judged) -> Figure:
     """Draw the figure."""
-    near, training = comparison.near_generated, comparison.training
+    near, training = judged.near, comparison.training
     assert near is not None
     assert training is not None
     pairs, titles = [], []
@@ -27,7 +27,7 @@ def draw(comparison: Comparison) -> Figure:
         energies = [float(s.incident.energy[0]) / 1e3 for s in pairs[-1]]
         titles.append(
             (
-                f"{comparison.labels[1]}, {energies[0]:.1f} GeV",
+                f"{judged.label}, {energies[0]:.1f} GeV",
                 f"nearest in training, {energies[1]:.1f} GeV, distance {near.distance[number]:.3f}",
             )
         )

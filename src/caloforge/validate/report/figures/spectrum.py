@@ -26,28 +26,28 @@ CAPTION = (
 
 def draw(comparison: Comparison) -> Figure:
     """Draw the figure."""
-    ref, gen = comparison.reference, comparison.generated
+    samples = comparison.summaries
     figure, (main, other), (below, other_below) = panels(2)
-    edges = ref.spectrum_edges
-    shapes = [
+    edges = comparison.reference.spectrum_edges
+    reference, *generated = (
         (sample.spectrum[1:-1] / len(sample), np.sqrt(sample.spectrum[1:-1]) / len(sample))
-        for sample in (ref, gen)
-    ]
-    draw_shapes(main, edges, shapes[0], shapes[1], comparison.labels)
+        for sample in samples
+    )
+    draw_shapes(main, edges, reference, generated, comparison.labels)
     main.set_xscale("log")
-    log_height(main, shapes[0][0], 3.0)
+    log_height(main, reference[0], 3.0)
     main.set_xlim(edges[0], edges[-1])
     main.set_ylabel("hits per shower and bin")
-    ratio_panel(below, edges, shapes[0], shapes[1])
+    ratio_panel(below, edges, reference, generated)
     below.set_xlabel("cell energy [MeV]")
-    bins = common_edges(ref.observables.hits, gen.observables.hits)
+    bins = common_edges(*(sample.observables.hits for sample in samples))
     bins = np.unique(np.round(bins)) - 0.5 if bins[-1] - bins[0] > 40 else bins
-    shares = share(ref.observables.hits, bins), share(gen.observables.hits, bins)
-    draw_shapes(other, bins, *shares, comparison.labels)
+    reference, *generated = (share(sample.observables.hits, bins) for sample in samples)
+    draw_shapes(other, bins, reference, generated, comparison.labels)
     other.set_ylabel("share of showers")
     head_room(other)
     other.set_xlim(bins[0], bins[-1])
     legend(other, comparison.labels, "upper right")
-    ratio_panel(other_below, bins, *shares)
+    ratio_panel(other_below, bins, reference, generated)
     other_below.set_xlabel("number of hits")
     return figure

@@ -1,8 +1,8 @@
-"""One look for all figures: reference grey and black, generated in one colour, errors shown."""
+"""One look for all figures: reference grey and black, generated in colours, errors shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,9 @@ from caloforge.validate.observables import Floats
 
 REFERENCE = "black"
 FILL = "0.82"
-GENERATED = "#D55E00"
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""One per generated sample: Okabe and Ito's colours, told apart by all eyes."""
+
 CMAP = "viridis"
 DIVERGING = "PuOr_r"
 
@@ -100,26 +102,46 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
     return np.asarray(np.divide(numerator, denominator, out=empty, where=denominator > 0))
 
 
+Shape = tuple[Floats, Floats]
+"""Values and their errors, bin by bin."""
+
+
+def colour(number: int) -> str:
+    """Colour of a generated sample."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def beside(edges: Floats, number: int, samples: int) -> Floats:
+    """Where in the bins the points of a sample stand, so that they do not hide each other."""
+    place = 0.5 if samples == 1 else 0.25 + 0.5 * number / (samples - 1)
+    return edges[:-1] + place * np.diff(edges)
+
+
 def ratio_panel(
-    axes: Axes,
-    edges: Floats,
-    reference: tuple[Floats, Floats],
-    generated: tuple[Floats, Floats],
-    label: str = "ratio",
+    axes: Axes, edges: Floats, reference: Shape, generated: Sequence[Shape], label: str = "ratio"
 ) -> None:
     """Generated / reference with its error; the band is the reference's own error."""
-    value = ratio(generated[0], reference[0])
-    error = ratio(generated[1], reference[0])
     band = ratio(reference[1], reference[0])
     spread = np.nan_to_num(np.repeat(band, 2), nan=0.0)
     x = np.repeat(edges, 2)[1:-1]
     axes.fill_between(x, 1 - spread, 1 + spread, color=FILL, linewidth=0)
     axes.axhline(1.0, color="0.3", linewidth=0.8)
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    axes.errorbar(
-        middle, value, yerr=error, fmt="o", markersize=3, color=GENERATED, elinewidth=1, capsize=0
-    )
-    axes.set_ylim(*ratio_limits(value, error))
+    limits = []
+    for number, shape in enumerate(generated):
+        value, error = ratio(shape[0], reference[0]), ratio(shape[1], reference[0])
+        axes.errorbar(
+            beside(edges, number, len(generated)),
+            value,
+            yerr=error,
+            fmt="o",
+            markersize=3,
+            color=colour(number),
+            elinewidth=1,
+            capsize=0,
+        )
+        limits.append(ratio_limits(value, error))
+    low, high = np.array(limits).T
+    axes.set_ylim(float(low.min()), float(high.max()))
     axes.set_ylabel(label)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -136,11 +158,11 @@ def ratio_limits(value: Floats, error: Floats) -> tuple[float, float]:
 def draw_shapes(
     axes: Axes,
     edges: Floats,
-    reference: tuple[Floats, Floats],
-    generated: tuple[Floats, Floats],
-    labels: tuple[str, str],
+    reference: Shape,
+    generated: Sequence[Shape],
+    labels: Sequence[str],
 ) -> None:
-    """Reference as black points over a grey area, generated as a coloured line with its band."""
+    """Reference as black points over a grey area, generated samples as coloured lines."""
     import mplhep
 
     mplhep.histplot(
@@ -158,17 +180,18 @@ def draw_shapes(
         elinewidth=1,
         label=labels[0],
     )
-    mplhep.histplot(
-        generated[0],
-        bins=edges,
-        ax=axes,
-        histtype="step",
-        color=GENERATED,
-        flow="none",
-        yerr=False,
-        label=labels[1],
-        linewidth=1.8,
-    )
+    for number, (shape, label) in enumerate(zip(generated, labels[1:], strict=True)):
+        mplhep.histplot(
+            shape[0],
+            bins=edges,
+            ax=axes,
+            histtype="step",
+            color=colour(number),
+            flow="none",
+            yerr=False,
+            label=label,
+            linewidth=1.8,
+        )
 
 
 def share(values: Floats, edges: Floats) -> tuple[Floats, Floats]:
@@ -195,7 +218,7 @@ def common_edges(*samples: Floats, bins: int = 40, log: bool = False) -> Floats:
     return np.linspace(low - pad, high + pad, bins + 1)
 
 
-def legend(axes: Axes, labels: tuple[str, str], loc: str = "upper right") -> None:
+def legend(axes: Axes, labels: Sequence[str], loc: str = "upper right") -> None:
     """A legend with the reference first."""
     handles, names = axes.get_legend_handles_labels()
     order = [names.index(label) for label in labels if label in names]

@@ -9,8 +9,8 @@ from caloforge.validate.comparison import Comparison
 from caloforge.validate.observables import Floats, measuring_layers
 from caloforge.validate.report.figures.style import (
     FILL,
-    GENERATED,
     REFERENCE,
+    colour,
     layer_axis,
     legend,
     panels,
@@ -37,31 +37,30 @@ def _statistics(sample: Summary, key: str) -> tuple[Floats, Floats, Floats]:
 
 def draw(comparison: Comparison) -> Figure:
     """Draw the figure."""
-    ref, gen = comparison.reference, comparison.generated
-    axes_names = [a for a in ("x", "y", "r") if measuring_layers(ref.calorimeter, a).any()] or ["x"]
+    samples, labels = comparison.summaries, comparison.labels
+    geometry = comparison.reference.calorimeter
+    axes_names = [a for a in ("x", "y", "r") if measuring_layers(geometry, a).any()] or ["x"]
     figure, above, below = panels(len(axes_names))
     for main, small, axis in zip(above, below, axes_names, strict=True):
-        a, b = (_statistics(sample, f"width_{axis}") for sample in (ref, gen))
-        layer = np.arange(len(a[0]))
-        main.fill_between(layer, a[0] - a[1], a[0] + a[1], color=FILL, linewidth=0)
+        reference, *generated = (_statistics(sample, f"width_{axis}") for sample in samples)
+        mean, spread, error = reference
+        layer = np.arange(len(mean))
+        main.fill_between(layer, mean - spread, mean + spread, color=FILL, linewidth=0)
         main.errorbar(
-            layer,
-            a[0],
-            yerr=a[2],
-            fmt="o",
-            markersize=4,
-            color=REFERENCE,
-            label=comparison.labels[0],
+            layer, mean, yerr=error, fmt="o", markersize=4, color=REFERENCE, label=labels[0]
         )
-        main.plot(layer, b[0], color=GENERATED, label=comparison.labels[1])
-        for sign in (-1, 1):
-            main.plot(layer, b[0] + sign * b[1], color=GENERATED, linestyle="--", linewidth=1)
-        main.set_ylim(0, 1.3 * float(np.max(np.maximum(a[0] + a[1], b[0] + b[1]))) or 1.0)
+        top = float(np.max(mean + spread))
+        for number, (means, spreads, _) in enumerate(generated):
+            main.plot(layer, means, color=colour(number), label=labels[1 + number])
+            for sign in (-1, 1):
+                edge = means + sign * spreads
+                main.plot(layer, edge, color=colour(number), linestyle="--", linewidth=1)
+            top = max(top, float(np.max(means + spreads)))
+        main.set_ylim(0, 1.3 * top or 1.0)
         main.set_ylabel(f"width in {axis} [mm]")
         main.set_xlim(-0.5, len(layer) - 0.5)
-        ratio_panel(
-            small, np.arange(len(layer) + 1, dtype=np.float64) - 0.5, (a[0], a[2]), (b[0], b[2])
-        )
+        edges = np.arange(len(layer) + 1, dtype=np.float64) - 0.5
+        ratio_panel(small, edges, (mean, error), [(m, e) for m, _, e in generated])
         layer_axis(small)
     legend(above[0], comparison.labels, "upper left")
     return figure
