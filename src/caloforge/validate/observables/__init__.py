@@ -4,7 +4,6 @@ All of them come from one compiled pass over the sparse hits (:func:`observables
 1e-16 to the denominator, as the CaloChallenge does, so that an empty shower gives 0 and never NaN.
 """
 
-from caloforge.validate.observables.axes import TINY as TINY
 from caloforge.validate.observables.axes import (
     AXES,
     Floats,
@@ -12,6 +11,7 @@ from caloforge.validate.observables.axes import (
     layer_middles,
     measuring_layers,
 )
+from caloforge.validate.observables.axes import TINY as TINY
 from caloforge.validate.observables.calogan import calogan_features
 from caloforge.validate.observables.compute import DECADES, observables
 from caloforge.validate.observables.layers import (
