@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -124,6 +124,19 @@ def _bin_table(calorimeter: Calorimeter) -> tuple[NDArray[np.int32], NDArray[np.
         columns.append(starts[-1] + _cell_bins(calorimeter, axis, edges))
         starts.append(starts[-1] + len(edges) - 1)
     return np.column_stack(columns).astype(np.int32), np.array(starts)
+
+
+def shower_profiles(showers: Showers, names: Sequence[str]) -> dict[str, Floats]:
+    """The profile of every single shower (MeV): arrays (n, bins) of 'longitudinal', 'x', ..."""
+    bins, starts = _bin_table(showers.calorimeter)
+    n, result = len(showers), {}
+    for name in names:
+        column = ("longitudinal", *LATERAL).index(name)
+        width = int(starts[column + 1] - starts[column])
+        keys = showers.hit_shower * width + (bins[showers.cell, column] - starts[column])
+        flat = np.bincount(keys, weights=showers.energy, minlength=n * width)
+        result[name] = flat.reshape(n, width).astype(np.float64)
+    return result
 
 
 def profiles(showers: Showers) -> Profiles:
