@@ -10,7 +10,7 @@ import numpy as np
 from caloforge.validate.correlation import varies_in_theta
 from caloforge.validate.observables import Floats, Observables
 from caloforge.validate.pulls import pull, spread
-from caloforge.validate.response import energy_bin, energy_edges
+from caloforge.validate.response import MAX_DISCRETE, energy_bin, energy_edges
 from caloforge.validate.separation import separation_power
 
 SCANNED: Mapping[str, Callable[[Observables], Floats]] = {
@@ -33,10 +33,11 @@ HISTOGRAM = 20
 def scan_edges(values: Floats, training_range: tuple[float, float] | None) -> Floats:
     """Edges of the condition's bins: :func:`energy_edges` of the reference, cut at the range.
 
-    The ends of ``training_range`` become edges, so that a bin lies inside or outside.
+    Where the values are continuous (more than 20), the ends of ``training_range`` become edges,
+    so that a bin lies inside or outside.
     """
     edges = energy_edges(values)
-    if training_range is None:
+    if training_range is None or len(np.unique(values)) <= MAX_DISCRETE:
         return edges
     inner = [end for end in training_range if edges[0] < end < edges[-1]]
     return np.unique(np.concatenate([edges, inner]))
@@ -98,11 +99,13 @@ def condition_scan(
         training_range: the condition's range that the model was trained on.
 
     Returns:
-        Per bin ``low``, ``high``, ``n_reference``, ``n_generated``, ``extrapolated`` (the bin lies
-        outside the training range; None without one) and ``observables``: for each of
-        :data:`SCANNED` the ``mean_pull`` and ``width_pull``, (generated - reference) in standard
-        errors of the difference (Gaussian, width 1, for equal samples), ``mean_rel_error`` =
-        generated / reference - 1 of the means, and the ``separation`` power
+        Per bin ``low``, ``high``, ``n_reference``, ``n_generated``, ``extrapolated`` (the
+        reference's median lies outside the training range; None without one) and
+        ``observables``: for each of :data:`SCANNED` the ``mean_pull`` and ``width_pull``,
+        (generated - reference) in standard
+        errors of the difference (Gaussian, width 1, for equal and independent samples; narrower
+        where they share their incident energies), ``mean_rel_error`` = generated / reference - 1
+        of the means, and the ``separation`` power
         (:func:`histogram_separation`; equal samples of n and m showers: about 19 (1/n + 1/m) / 4).
         A figure is None for fewer than 4 showers or constant values. The whole is None where the
         angle does not vary in the reference, or is unknown in the generated sample.
@@ -118,8 +121,9 @@ def condition_scan(
         low, high = float(edges[k]), float(edges[k + 1])
         ref, gen = reference[where[0] == k], generated[where[1] == k]
         outside = None
-        if training_range is not None:
-            outside = not (training_range[0] <= 0.5 * (low + high) <= training_range[1])
+        if training_range is not None and len(ref):
+            middle = float(np.median(getattr(ref, by)))
+            outside = not (training_range[0] <= middle <= training_range[1])
         values = {}
         for name, value in SCANNED.items():
             pair = [value(s if name in OF_ALL else s[s.filled]) for s in (ref, gen)]

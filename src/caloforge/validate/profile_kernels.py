@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @numba.njit(nogil=True, cache=True)
 def add_profiles(
-    offset: NDArray[Any],
+    offset: NDArray[np.int64],
     cell: NDArray[Any],
     energy: NDArray[Any],
     bins: NDArray[np.int32],
@@ -27,7 +27,7 @@ def add_profiles(
     shower_sum = np.zeros(len(first))
     for shower in range(len(offset) - 1):
         shower_sum[:] = 0.0
-        for k in range(np.int64(offset[shower]), np.int64(offset[shower + 1])):
+        for k in range(offset[shower], offset[shower + 1]):
             e = np.float64(energy[k])
             for j in range(bins.shape[1]):
                 shower_sum[bins[cell[k], j]] += e

@@ -146,7 +146,7 @@ def profiles(showers: Showers) -> Profiles:
     calorimeter, n = showers.calorimeter, len(showers)
     bins, starts = _bin_table(calorimeter)
     first, second = np.zeros(starts[-1]), np.zeros(starts[-1])
-    add_profiles(showers.offset, showers.cell, showers.energy, bins, first, second)
+    add_profiles(showers.offset.astype(np.int64), showers.cell, showers.energy, bins, first, second)
     cells = np.zeros(calorimeter.n_cells), np.zeros(calorimeter.n_cells)
     add_cells(showers.cell, showers.energy, *cells)
     parts = [Sum(n, first[a:b], second[a:b]) for a, b in pairwise(starts)]

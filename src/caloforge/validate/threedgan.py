@@ -88,7 +88,7 @@ def _read(source: Source, energies: Floats, half_width: float, batch: int) -> li
 
 
 def _relative(reference: Floats, generated: Floats) -> tuple[float | None, int]:
-    """Mean |generated / reference - 1| over the entries with a reference, and how many have none."""
+    """Mean |generated / reference - 1| where there is a reference, and how many have none."""
     known = np.abs(reference) > 1e-12
     left_out = int(np.count_nonzero(~known))
     if not known.any():

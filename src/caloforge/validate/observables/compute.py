@@ -30,7 +30,16 @@ def observables(showers: Showers) -> Observables:
     out = np.zeros((len(FIELDS), n))
     by_layer = np.zeros((len(LAYER_FIELDS), n, calorimeter.n_layers))
     curve = np.zeros((n, len(DECADES)))
-    fill_tables(showers.offset, showers.cell, showers.energy, table, _cuts(), out, by_layer, curve)
+    fill_tables(
+        showers.offset.astype(np.int64),
+        showers.cell,
+        showers.energy,
+        table,
+        _cuts(),
+        out,
+        by_layer,
+        curve,
+    )
     value = dict(zip(FIELDS, out, strict=True))
     layer = dict(zip(LAYER_FIELDS, by_layer, strict=True))
 

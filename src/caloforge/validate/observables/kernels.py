@@ -67,7 +67,7 @@ def sums_of_hits(
     """
     layer, place, n_cells, _ = table
     second[:] = 0.0
-    top, peak = np.float32(0.0), -1
+    top, peak = np.float32(0.0), np.int64(-1)
     for k in range(len(cells)):
         cell, value = np.int64(cells[k]), energies[k]
         e, here = np.float64(value), layer[cell]
@@ -196,16 +196,16 @@ def weighted_quantile(values: Floats, weights: Floats, target: float) -> float:
         if before + w_less >= target:
             high = less
         elif before + w_less + w_same >= target:
-            return found
+            return float(found)
         else:
             before += w_less + w_same
             low = more
-    return found
+    return float(found)
 
 
 @numba.njit(nogil=True, cache=True)
 def fill_tables(
-    offset: NDArray[Any],
+    offset: Ints,
     cell: NDArray[Any],
     energy: NDArray[Any],
     table: Any,
@@ -215,13 +215,13 @@ def fill_tables(
     curve: Floats,
 ) -> None:
     """All sums of all showers; the three tables are zero before."""
-    longest = 0
+    longest = np.int64(0)
     for shower in range(len(offset) - 1):
-        longest = max(longest, np.int64(offset[shower + 1]) - np.int64(offset[shower]))
+        longest = max(longest, offset[shower + 1] - offset[shower])
     distance, weight = np.empty(longest), np.empty(longest)
     row, second = np.empty(out.shape[0]), np.empty(layers.shape[2])
     for shower in range(len(offset) - 1):
-        begin, end = np.int64(offset[shower]), np.int64(offset[shower + 1])
+        begin, end = offset[shower], offset[shower + 1]
         cells, energies = cell[begin:end], energy[begin:end]
         here = layers[:, shower]
         row[:] = 0.0

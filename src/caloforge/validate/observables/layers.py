@@ -29,12 +29,12 @@ def first_layer(layer_energy: Floats, share: float = START_SHARE) -> Floats:
     shares = layer_shares(layer_energy)
     reached = (shares >= share) & (shares > 0)
     first = np.where(reached.any(axis=1), reached.argmax(axis=1), shares.argmax(axis=1))
-    return first.astype(np.float64)
+    return np.asarray(first, dtype=np.float64)
 
 
 def maximum_layer(layer_energy: Floats) -> Floats:
     """Shower maximum: number of the layer with most energy (the first of equals); shape (n,)."""
-    return layer_energy.argmax(axis=1).astype(np.float64)
+    return np.asarray(layer_energy.argmax(axis=1), dtype=np.float64)
 
 
 def lateral_depth(layer_energy: Floats) -> Floats:
