@@ -71,7 +71,7 @@ def line(calorimeter: Calorimeter, theta: float, *, along: str = "x") -> Showers
 @pytest.mark.parametrize("degrees", [60, 75, 90, 101, 120])
 @pytest.mark.parametrize("along", ["x", "y"])
 def test_a_line_source_gives_its_angle(degrees: float, along: str) -> None:
-    """Cells of 0.5 mm against layers 2.5 mm from the middle or more: rounding below 3 degrees."""
+    """The nearest layers lie 2.5 mm from the middle, where half a cell is up to 5 degrees."""
     showers = line(fine(), np.radians(degrees), along=along)
     table = observables(showers)
     assert np.degrees(measured_theta(showers, along)[0]) == pytest.approx(degrees, abs=1.0)

@@ -11,18 +11,17 @@ from caloforge.validate.observables import Floats
 from caloforge.validate.pulls import pull
 
 GEV = 1e3
+RESOLUTION = ("stochastic", "constant", "noise")
 LINE = ("intercept", "slope")
 
 
 def resolution_curve(energy: Floats, stochastic: float, constant: float, noise: float) -> Floats:
     """sigma/E = a/sqrt(E) (+) c (+) b/E, added in quadrature; E in GeV, shape (n,)."""
-    return np.asarray(
-        np.sqrt(stochastic**2 / energy + constant**2 + (noise / energy) ** 2), dtype=np.float64
-    )
+    return _of_squares(energy, stochastic**2, constant**2, noise**2)
 
 
-def _two_terms(energy: Floats, stochastic: float, constant: float) -> Floats:
-    return resolution_curve(energy, stochastic, constant, 0.0)
+def _of_squares(energy: Floats, stochastic: float, constant: float, noise: float = 0.0) -> Floats:
+    return np.asarray(np.sqrt(stochastic / energy + constant + noise / energy**2))
 
 
 def _line(energy: Floats, intercept: float, slope: float) -> Floats:
@@ -42,36 +41,54 @@ def _points(rows: Sequence[Mapping[str, Any]], sample: str, key: str) -> tuple[F
 
 
 def _fit(
-    curve: Callable[..., Floats], names: Sequence[str], points: tuple[Floats, ...], start: Floats
-) -> dict[str, Any] | None:
-    """Least squares with ``curve_fit``; errors from the covariance, None where it has none."""
-    import warnings
-
-    from scipy.optimize import OptimizeWarning, curve_fit
+    curve: Callable[..., Floats],
+    points: tuple[Floats, ...],
+    start: Floats,
+    low: float = -np.inf,
+) -> tuple[Floats, Floats, dict[str, Any]] | None:
+    """Least squares with ``curve_fit``, parameters from ``low`` on: values, errors, quality."""
+    from scipy.optimize import curve_fit
 
     energy, value, error = points
-    if len(np.unique(energy)) < len(names):
+    if len(np.unique(energy)) < len(start):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OptimizeWarning)
-        try:
-            best, covariance = curve_fit(
-                curve, energy, value, p0=start, sigma=error, absolute_sigma=True, maxfev=20_000
-            )
-        except RuntimeError:
-            return None
-    chi2 = float((((value - curve(energy, *best)) / error) ** 2).sum())
-    ndf = len(energy) - len(names)
+    tight = {"ftol": 1e-12, "xtol": 1e-12, "gtol": 1e-12, "x_scale": "jac"}
+    try:
+        best, covariance = curve_fit(
+            curve,
+            *(energy, value),
+            p0=start,
+            sigma=error,
+            absolute_sigma=True,
+            bounds=(low, np.inf),
+            method="trf",
+            **tight,
+        )
+    except RuntimeError:  # not converged
+        return None
     errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-    result: dict[str, Any] = {}
-    for name, number, sigma in zip(names, best, errors, strict=True):
-        usable = bool(np.isfinite(sigma)) and sigma > 0
-        result[name] = {"value": float(number), "error": float(sigma) if usable else None}
-    return result | {
+    if not np.all(np.isfinite(errors)):
+        return None
+    chi2 = float((((value - curve(energy, *best)) / error) ** 2).sum())
+    ndf = len(energy) - len(start)
+    quality = {
         "chi2": chi2,
         "ndf": ndf,
         "chi2_ndf": chi2 / ndf if ndf > 0 else None,
         "bins": len(energy),
+    }
+    return best, errors, quality
+
+
+def _root(square: float, error: float) -> dict[str, float]:
+    """A term from its fitted square."""
+    value = float(np.sqrt(max(square, 0.0)))
+    upward = float(np.sqrt(square + error)) - value
+    return {
+        "value": value,
+        "error": error / (2 * value) if square > error else upward,
+        "square": float(square),
+        "square_error": float(error),
     }
 
 
@@ -87,24 +104,26 @@ def fit_resolution(
 
     Returns:
         ``stochastic`` (a, sqrt(GeV)), ``constant`` (c), with ``noise`` also ``noise`` (b, GeV):
-        each a ``value`` >= 0 and its ``error`` (None where the fit does not fix the term: it is
-        compatible with 0 and the curve is flat in it); ``chi2``, ``ndf``, ``chi2_ndf`` (None for
-        ndf = 0) and the number of ``bins``. None for fewer bins than parameters. Only what a bin's
-        mean incident energy says enters: wide bins add the response's own change to sigma/E.
+        each a ``value`` >= 0 and its ``error``; ``chi2``, ``ndf``, ``chi2_ndf`` (None for
+        ndf = 0) and the number of ``bins``. The squares of the terms are fitted, bounded to 0 or
+        more, since the curve is smooth in them; they are given as ``square`` and
+        ``square_error``. The error of a term is square_error / (2 value); of one compatible with
+        0 (square below its error) the upward one, sqrt(square + square_error) - value.
+        None for fewer bins than parameters, or without convergence. A bin enters with its mean
+        incident energy: in wide bins the response's own change with energy adds to sigma/E.
     """
     points = _points(rows, sample, "resolution")
-    names = ("stochastic", "constant", "noise") if noise else ("stochastic", "constant")
+    names = RESOLUTION if noise else RESOLUTION[:2]
     if len(points[0]) < len(names):
         return None
     energy, value, _ = points
-    start = [float(np.median(value * np.sqrt(energy))), 0.5 * float(value.min()), 0.0]
-    start[2] = 0.1 * start[0] * float(np.sqrt(energy.min()))
-    curve = resolution_curve if noise else _two_terms
-    result = _fit(curve, names, points, np.array(start[: len(names)]))
-    for name in names if result else ():
-        assert result is not None
-        result[name]["value"] = abs(result[name]["value"])  # the curve knows only its square
-    return result
+    square = float(np.median(value**2 * energy))
+    start = [square, 0.1 * float(value.min()) ** 2, 0.01 * square * float(energy.min())]
+    fit = _fit(_of_squares, points, np.array(start[: len(names)]), low=0.0)
+    if fit is None:
+        return None
+    terms = zip(names, fit[0], fit[1], strict=True)
+    return {name: _root(float(best), float(error)) for name, best, error in terms} | fit[2]
 
 
 def fit_linearity(rows: Sequence[Mapping[str, Any]], sample: str) -> dict[str, Any] | None:
@@ -117,24 +136,27 @@ def fit_linearity(rows: Sequence[Mapping[str, Any]], sample: str) -> dict[str, A
     points = _points(rows, sample, "mean")
     if len(points[0]) < len(LINE):
         return None
-    return _fit(_line, LINE, points, np.array([float(points[1].mean()), 0.0]))
+    fit = _fit(_line, points, np.array([float(points[1].mean()), 0.0]))
+    if fit is None:
+        return None
+    terms = zip(LINE, fit[0], fit[1], strict=True)
+    numbers = {name: {"value": float(v), "error": float(e)} for name, v, e in terms}
+    return numbers | fit[2]
 
 
 def response_fit(rows: Sequence[Mapping[str, Any]], *, noise: bool = False) -> dict[str, Any]:
     """Resolution and linearity of both samples, and how far they are apart.
 
     For ``resolution`` and ``linearity``: the fits of 'reference' and 'generated', and ``pulls``:
-    per parameter (generated - reference) / sqrt(error_ref^2 + error_gen^2), None where a fit or
-    an error is missing. The samples must be independent for that.
+    per parameter (generated - reference) / sqrt(error_ref^2 + error_gen^2), for the terms of the
+    resolution between their squares (``square``, ``square_error``); None where a fit is missing.
+    The samples must be independent for that.
     """
     fits = {
         "resolution": [fit_resolution(rows, s, noise=noise) for s in ("reference", "generated")],
         "linearity": [fit_linearity(rows, s) for s in ("reference", "generated")],
     }
-    names = {
-        "resolution": ("stochastic", "constant", "noise") if noise else ("stochastic", "constant"),
-        "linearity": LINE,
-    }
+    names = {"resolution": RESOLUTION if noise else RESOLUTION[:2], "linearity": LINE}
     return {
         key: {
             "reference": ref,
@@ -150,7 +172,6 @@ def _pull(
 ) -> float | None:
     if reference is None or generated is None:
         return None
-    errors = (reference[name]["error"], generated[name]["error"])
-    if None in errors:
-        return None
-    return pull(reference[name]["value"], generated[name]["value"], *errors)
+    ref, gen = reference[name], generated[name]
+    value, error = ("square", "square_error") if "square" in ref else ("value", "error")
+    return pull(ref[value], gen[value], ref[error], gen[error])
