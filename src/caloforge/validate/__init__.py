@@ -9,13 +9,19 @@ from caloforge.validate.classifier import (
     high_level_features,
     low_level_features,
 )
-from caloforge.validate.correlation import correlation_difference, correlation_matrix
+from caloforge.validate.condition_scan import condition_scan
+from caloforge.validate.correlation import (
+    correlation_difference,
+    correlation_features,
+    correlation_matrix,
+)
 from caloforge.validate.distance import hellinger, nearest
 from caloforge.validate.diversity import diversity, mean_pairwise_distance
 from caloforge.validate.floor import halves
 from caloforge.validate.memorisation import data_copying, memorisation, neighbours
 from caloforge.validate.observables import (
     Observables,
+    calogan_features,
     depth,
     depth_thirds,
     etot_over_einc,
@@ -23,9 +29,12 @@ from caloforge.validate.observables import (
     layer_centre,
     layer_energy,
     layer_width,
+    measured_theta,
     moments,
     observables,
+    share_within,
     sparsity,
+    sparsity_curve,
     total_energy,
 )
 from caloforge.validate.profiles import (
@@ -37,8 +46,10 @@ from caloforge.validate.profiles import (
     relative_difference,
 )
 from caloforge.validate.response import energy_edges, response
+from caloforge.validate.response_fit import fit_linearity, fit_resolution, response_fit
 from caloforge.validate.separation import Separation, separation, separation_power
 from caloforge.validate.summary import Summary, spectrum_edges, summarise
+from caloforge.validate.threedgan import threedgan_metric
 
 __all__ = [
     "Binning",
@@ -49,10 +60,13 @@ __all__ = [
     "Summary",
     "auc",
     "binning",
+    "calogan_features",
     "cell_errors",
     "cell_spectrum",
     "classifier_tests",
+    "condition_scan",
     "correlation_difference",
+    "correlation_features",
     "correlation_matrix",
     "data_copying",
     "depth",
@@ -60,6 +74,8 @@ __all__ = [
     "diversity",
     "energy_edges",
     "etot_over_einc",
+    "fit_linearity",
+    "fit_resolution",
     "halves",
     "hellinger",
     "high_level_features",
@@ -70,6 +86,7 @@ __all__ = [
     "layer_width",
     "low_level_features",
     "mean_pairwise_distance",
+    "measured_theta",
     "memorisation",
     "moments",
     "nearest",
@@ -79,11 +96,15 @@ __all__ = [
     "profiles",
     "relative_difference",
     "response",
+    "response_fit",
     "separation",
     "separation_power",
+    "share_within",
     "sparsity",
+    "sparsity_curve",
     "spectrum_edges",
     "summarise",
+    "threedgan_metric",
     "total_energy",
     "validate",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,39 +115,56 @@ class Profiles:
         )
 
 
-def _per_shower(showers: Showers, bins: NDArray[np.int64], n_bins: int) -> Sum:
-    n = len(showers)
-    keys = showers.hit_shower * n_bins + bins[showers.cell]
-    table = np.bincount(keys, weights=showers.energy, minlength=n * n_bins).reshape(n, n_bins)
-    return Sum(n, table.sum(axis=0), (table**2).sum(axis=0))
+@lru_cache(maxsize=8)
+def _bin_table(calorimeter: Calorimeter) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Bin of every cell in each profile, numbered in one row, and where each profile starts."""
+    columns, starts = [calorimeter.cell_layer], [0, calorimeter.n_layers]
+    for axis in LATERAL:
+        edges = lateral_edges(calorimeter, axis)
+        columns.append(starts[-1] + _cell_bins(calorimeter, axis, edges))
+        starts.append(starts[-1] + len(edges) - 1)
+    return np.column_stack(columns).astype(np.int32), np.array(starts)
+
+
+def shower_profiles(showers: Showers, names: Sequence[str]) -> dict[str, Floats]:
+    """The profile of every single shower (MeV): arrays (n, bins) of 'longitudinal', 'x', ..."""
+    bins, starts = _bin_table(showers.calorimeter)
+    n, result = len(showers), {}
+    for name in names:
+        column = ("longitudinal", *LATERAL).index(name)
+        width = int(starts[column + 1] - starts[column])
+        keys = showers.hit_shower * width + (bins[showers.cell, column] - starts[column])
+        flat = np.bincount(keys, weights=showers.energy, minlength=n * width)
+        result[name] = flat.reshape(n, width).astype(np.float64)
+    return result
 
 
 def profiles(showers: Showers) -> Profiles:
     """The accumulated shapes of a sample (add those of its parts to read it in batches)."""
-    calorimeter, n_cells = showers.calorimeter, showers.calorimeter.n_cells
-    energy = showers.energy.astype(np.float64)
-    cells = [
-        np.bincount(showers.cell, weights=weights, minlength=n_cells).astype(np.float64)
-        for weights in (energy, energy**2)
-    ]
-    lateral = {}
-    for axis in LATERAL:
-        edges = lateral_edges(calorimeter, axis)
-        bins = _cell_bins(calorimeter, axis, edges)
-        lateral[axis] = _per_shower(showers, bins, len(edges) - 1)
+    from caloforge.validate.profile_kernels import add_cells, add_profiles
+
+    calorimeter, n = showers.calorimeter, len(showers)
+    bins, starts = _bin_table(calorimeter)
+    first, second = np.zeros(starts[-1]), np.zeros(starts[-1])
+    add_profiles(showers.offset.astype(np.int64), showers.cell, showers.energy, bins, first, second)
+    cells = np.zeros(calorimeter.n_cells), np.zeros(calorimeter.n_cells)
+    add_cells(showers.cell, showers.energy, *cells)
+    parts = [Sum(n, first[a:b], second[a:b]) for a, b in pairwise(starts)]
     return Profiles(
-        longitudinal=_per_shower(showers, calorimeter.cell_layer, calorimeter.n_layers),
-        lateral=lateral,
-        cells=Sum(len(showers), cells[0], cells[1]),
+        longitudinal=parts[0],
+        lateral=dict(zip(LATERAL, parts[1:], strict=True)),
+        cells=Sum(n, *cells),
     )
 
 
 def cell_spectrum(showers: Showers, edges: Floats) -> Floats:
     """Number of hits per bin of the cell energy (MeV); the first and last entries are the hits
     below and above the range, so the shape is (bins + 2,) and nothing is lost."""
-    where = np.searchsorted(edges, showers.energy.astype(np.float64), side="right")
-    where = np.where(showers.energy == np.float32(edges[-1]), len(edges) - 1, where)
-    return np.bincount(where, minlength=len(edges) + 1).astype(np.float64)
+    from caloforge.validate.profile_kernels import count_in_bins
+
+    counts = np.zeros(len(edges) + 1)
+    count_in_bins(showers.energy, np.asarray(edges, dtype=np.float64), counts)
+    return counts
 
 
 def relative_difference(reference: Sum, generated: Sum) -> list[float | None]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
-from caloforge.validate.observables import Floats, Observables, observables
+from caloforge.validate.observables import Floats, Observables, Rows, observables
 from caloforge.validate.profiles import Profiles, cell_spectrum, profiles
 
 BATCH = 500
@@ -106,15 +106,37 @@ def _merge(parts: list[Summary]) -> Summary:
     )
 
 
-def _one(showers: Showers, edges: Floats, keep: NDArray[np.bool_]) -> Summary:
-    return Summary(
-        showers.calorimeter,
-        observables(showers),
-        profiles(showers),
-        cell_spectrum(showers, edges),
-        edges,
-        showers[keep],
-    )
+class _Growing:
+    """The summary of n showers while they are read, part by part."""
+
+    def __init__(self, calorimeter: Calorimeter, edges: Floats, n: int) -> None:
+        self.calorimeter, self.edges = calorimeter, edges
+        self.rows = Rows(n)
+        self.profiles: Profiles | None = None
+        self.spectrum = np.zeros(len(edges) + 1)
+        self.kept: list[Showers] = []
+
+    def add(self, showers: Showers, keep: NDArray[np.bool_]) -> None:
+        """Take in the next showers; those of ``keep`` stay whole."""
+        self.rows.add(observables(showers))
+        shapes = profiles(showers)
+        self.profiles = shapes if self.profiles is None else self.profiles + shapes
+        self.spectrum += cell_spectrum(showers, self.edges)
+        if keep.any() or not self.kept:
+            self.kept.append(showers if keep.all() else showers[keep])
+
+    def summary(self) -> Summary:
+        """The summary of all of them."""
+        if self.profiles is None:
+            raise ShowerError("a part of the sample holds no showers; give more showers")
+        return Summary(
+            self.calorimeter,
+            self.rows.table(),
+            self.profiles,
+            self.spectrum,
+            self.edges,
+            Showers.concatenate(self.kept),
+        )
 
 
 def keep_rows(
@@ -168,7 +190,10 @@ def summarise(
     edges = spectrum_edges(source, batch) if edges is None else edges
     kept = keep_rows(n, keep, seed, group)
     labels = np.zeros(n, dtype=np.int64) if group is None else group.astype(np.int64)
-    parts: list[list[Summary]] = [[] for _ in range(1 if group is None else 2)]
+    parts = [
+        _Growing(source.calorimeter, edges, int(np.count_nonzero(labels == label)))
+        for label in range(1 if group is None else 2)
+    ]
     start = 0
     for showers in source.batches(batch):
         stop = start + len(showers)
@@ -176,12 +201,9 @@ def summarise(
         for label, part in enumerate(parts):
             mine = labels[start:stop] == label
             if mine.any():
-                chosen = clean if mine.all() else clean[mine]
-                part.append(_one(chosen, edges, kept[start:stop][mine]))
+                part.add(clean if mine.all() else clean[mine], kept[start:stop][mine])
         start = stop
-    if any(not part for part in parts):
-        raise ShowerError("a part of the sample holds no showers; give more showers")
-    return [_merge(part) for part in parts]
+    return [part.summary() for part in parts]
 
 
 def join(parts: list[Summary]) -> Summary:
