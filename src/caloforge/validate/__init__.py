@@ -2,6 +2,9 @@
 
 from caloforge.validate.api import Report, validate
 from caloforge.validate.binning import Binning, binning
+from caloforge.validate.calochallenge.data_sets import DataSet, calochallenge_data_set
+from caloforge.validate.calochallenge.energies import energy_separation
+from caloforge.validate.calochallenge.features import calochallenge_features
 from caloforge.validate.cells import cell_errors
 from caloforge.validate.classifier import (
     auc,
@@ -42,6 +45,7 @@ from caloforge.validate.summary import Summary, spectrum_edges, summarise
 
 __all__ = [
     "Binning",
+    "DataSet",
     "Observables",
     "Profiles",
     "Report",
@@ -49,6 +53,8 @@ __all__ = [
     "Summary",
     "auc",
     "binning",
+    "calochallenge_data_set",
+    "calochallenge_features",
     "cell_errors",
     "cell_spectrum",
     "classifier_tests",
@@ -59,6 +65,7 @@ __all__ = [
     "depth_thirds",
     "diversity",
     "energy_edges",
+    "energy_separation",
     "etot_over_einc",
     "halves",
     "hellinger",

@@ -144,7 +144,7 @@ def cell_spectrum(showers: Showers, edges: Floats) -> Floats:
     """Number of hits per bin of the cell energy (MeV); the first and last entries are the hits
     below and above the range, so the shape is (bins + 2,) and nothing is lost."""
     where = np.searchsorted(edges, showers.energy.astype(np.float64), side="right")
-    where = np.where(showers.energy == np.float32(edges[-1]), len(edges) - 1, where)
+    where = np.where(showers.energy.astype(np.float64) == edges[-1], len(edges) - 1, where)
     return np.bincount(where, minlength=len(edges) + 1).astype(np.float64)
 
 

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
+from caloforge.validate.calochallenge.data_sets import (
+    calochallenge_data_set,
+    edges_threshold,
+    reference_threshold,
+)
+from caloforge.validate.calochallenge.edges import VOXEL_EDGES, log_edges
 from caloforge.validate.observables import Floats, Observables, observables
 from caloforge.validate.profiles import Profiles, cell_spectrum, profiles
 
@@ -42,7 +48,8 @@ class Summary:
     """What the metrics need of a sample.
 
     ``spectrum`` counts hits per bin of ``spectrum_edges`` (with under- and overflow); ``kept``
-    holds a random subsample of whole showers, at most :data:`KEEP`.
+    holds a random subsample of whole showers, at most :data:`KEEP`. Hits below ``threshold`` (MeV)
+    do not count.
     """
 
     calorimeter: Calorimeter
@@ -51,6 +58,7 @@ class Summary:
     spectrum: Floats
     spectrum_edges: Floats
     kept: Showers
+    threshold: float = 0.0
 
     def __len__(self) -> int:
         return len(self.observables)
@@ -64,16 +72,24 @@ class Summary:
 def spectrum_edges(source: Source, batch: int = BATCH) -> Floats:
     """50 edges for the cell energy (MeV), equally spaced in its logarithm.
 
-    From the larger of the cell threshold and the smallest hit of the sample to its largest hit
-    (CaloChallenge: from the threshold to the reference's maximum).
+    From the larger of the cell threshold and the smallest hit of the sample to its largest hit; in
+    the geometries of the CaloChallenge from the threshold of
+    :func:`~caloforge.validate.calochallenge.data_sets.reference_threshold` to the largest hit.
     """
-    low, high = np.inf, 0.0
+    low, high, response, n = np.inf, 0.0, 0.0, 0
     for part in source.batches(batch):
-        energy = part.above_threshold().energy
-        if len(energy):
-            low, high = min(low, float(energy.min())), max(high, float(energy.max()))
+        clean = part.above_threshold()
+        n += len(clean)
+        response += float(np.sum(clean.total_energy / clean.incident.energy))
+        if len(clean.energy):
+            low, high = min(low, float(clean.energy.min())), max(high, float(clean.energy.max()))
     if high == 0.0:
         return np.geomspace(1e-3, 1.0, SPECTRUM_EDGES)
+    if calochallenge_data_set(source.calorimeter) is not None:
+        cut = reference_threshold(source.calorimeter, response / n)
+        official = log_edges(cut, high, VOXEL_EDGES)
+        if official is not None:
+            return official
     low = max(low, source.calorimeter.cell_threshold)
     if high <= low * (1 + 1e-6):
         low, high = low / 2, high * 2
@@ -92,10 +108,11 @@ def _merge(parts: list[Summary]) -> Summary:
         np.sum([part.spectrum for part in parts], axis=0),
         first.spectrum_edges,
         Showers.concatenate([part.kept for part in parts]),
+        first.threshold,
     )
 
 
-def _one(showers: Showers, edges: Floats, keep: NDArray[np.bool_]) -> Summary:
+def _one(showers: Showers, edges: Floats, keep: NDArray[np.bool_], threshold: float) -> Summary:
     return Summary(
         showers.calorimeter,
         observables(showers),
@@ -103,6 +120,7 @@ def _one(showers: Showers, edges: Floats, keep: NDArray[np.bool_]) -> Summary:
         cell_spectrum(showers, edges),
         edges,
         showers[keep],
+        threshold,
     )
 
 
@@ -137,6 +155,9 @@ def summarise(
 ) -> list[Summary]:
     """Read a sample in batches, above the cell threshold.
 
+    The threshold is the calorimeter's; in the geometries of the CaloChallenge the one that belongs
+    to ``edges`` (:func:`~caloforge.validate.calochallenge.data_sets.edges_threshold`).
+
     Args:
         source: a shower file, a data set, or showers in memory.
         edges: edges (MeV) of the cell spectrum; the sample's own by default.
@@ -155,18 +176,19 @@ def summarise(
     if n == 0:
         raise ShowerError("the sample holds no showers; give at least one")
     edges = spectrum_edges(source, batch) if edges is None else edges
+    threshold = edges_threshold(source.calorimeter, float(edges[0]))
     kept = keep_rows(n, keep, seed, group)
     labels = np.zeros(n, dtype=np.int64) if group is None else group.astype(np.int64)
     parts: list[list[Summary]] = [[] for _ in range(1 if group is None else 2)]
     start = 0
     for showers in source.batches(batch):
         stop = start + len(showers)
-        clean = showers.above_threshold()
+        clean = showers.above_threshold(threshold)
         for label, part in enumerate(parts):
             mine = labels[start:stop] == label
             if mine.any():
                 chosen = clean if mine.all() else clean[mine]
-                part.append(_one(chosen, edges, kept[start:stop][mine]))
+                part.append(_one(chosen, edges, kept[start:stop][mine], threshold))
         start = stop
     if any(not part for part in parts):
         raise ShowerError("a part of the sample holds no showers; give more showers")
