@@ -196,6 +196,24 @@ def test_any_few_hits_are_counted_as_in_the_evaluation(
                 assert value == pytest.approx(wanted, abs=1e-12), (key, layer[0])
 
 
+@pytest.mark.parametrize("dropped", [True, False])
+def test_the_hottest_voxel_is_dropped_where_rounding_drops_it(dropped: bool) -> None:
+    # the last edge is 10 ** log10(highest energy), which is not always the highest energy
+    name = "1-photons"
+    tops = np.arange(100.0, 400.0)
+    top = next(e for e in tops if (np.logspace(0, np.log10(e), 50)[-1] < e) == dropped)
+    voxels = np.full((4, 368), 5.0)
+    voxels[:2, 100] = top
+    generated = np.full((4, 368), 5.0)
+    generated[:, 100] = 0.9 * top
+    energy = np.full(4, 2048.0)
+    result = separation(*pair(name, (energy, voxels), (energy, generated)))
+    edges = np.logspace(0, np.log10(top), 50)
+    wanted = power(voxels.ravel(), generated.ravel(), edges)
+    assert result.value["cell_energy"] == pytest.approx(wanted, abs=1e-12)
+    assert np.histogram(voxels, edges)[0].sum() == 4 * 368 - 2 * dropped
+
+
 def test_hits_at_right_angles_fall_on_the_official_side_of_zero() -> None:
     name = "3"
     voxels = np.zeros((2, 40500))
