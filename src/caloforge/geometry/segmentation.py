@@ -81,8 +81,8 @@ class CylindricalGrid(_Grid):
     def axes(self) -> tuple[Floats, Floats]:
         """Ring centres (mm) and sector centres (rad)."""
         edges = np.asarray(self.r_edges, dtype=np.float64)
-        phi = (np.arange(self.n_phi) + 0.5) * 2 * np.pi / self.n_phi - np.pi
-        return np.asarray(0.5 * (edges[1:] + edges[:-1])), np.asarray(phi, dtype=np.float64)
+        borders = np.linspace(-np.pi, np.pi, self.n_phi + 1)  # to the last bit the CaloChallenge's
+        return np.asarray(0.5 * (edges[1:] + edges[:-1])), 0.5 * (borders[1:] + borders[:-1])
 
     def centres(self) -> tuple[Floats, Floats]:
         """x and y (mm) of every cell, each of shape (n_r * n_phi,), in cell order.

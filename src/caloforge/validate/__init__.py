@@ -2,6 +2,9 @@
 
 from caloforge.validate.api import Report, validate
 from caloforge.validate.binning import Binning, binning
+from caloforge.validate.calochallenge.data_sets import DataSet, calochallenge_data_set
+from caloforge.validate.calochallenge.energies import energy_separation
+from caloforge.validate.calochallenge.features import calochallenge_features
 from caloforge.validate.cells import cell_errors
 from caloforge.validate.classifier import (
     auc,
@@ -53,6 +56,7 @@ from caloforge.validate.threedgan import threedgan_metric
 
 __all__ = [
     "Binning",
+    "DataSet",
     "Observables",
     "Profiles",
     "Report",
@@ -60,6 +64,8 @@ __all__ = [
     "Summary",
     "auc",
     "binning",
+    "calochallenge_data_set",
+    "calochallenge_features",
     "calogan_features",
     "cell_errors",
     "cell_spectrum",
@@ -73,6 +79,7 @@ __all__ = [
     "depth_thirds",
     "diversity",
     "energy_edges",
+    "energy_separation",
     "etot_over_einc",
     "fit_linearity",
     "fit_resolution",

@@ -153,8 +153,7 @@ def validate(
         opened = [stack.enter_context(_opened(each, "generated")) for each in several]
         for (gen, gen_file), label in zip(opened, labels, strict=True):
             ref.calorimeter.require_same(gen.calorimeter, gen_file or label)
-        train = _training(training, ref, seed, tell)
-        judge = _Judge(ref, ref_file, train, seed, quick, rules, tell)
+        judge = _Judge(ref, ref_file, training, seed, quick, rules, tell)
         judged = [
             judge.judge(gen, gen_file, label)
             for (gen, gen_file), label in zip(opened, labels, strict=True)
@@ -166,7 +165,7 @@ def validate(
         return Report(metrics)
     tell("report")
     origin = "Geant4" if _from_geant4(judged[0].metrics["reference"]) else "Reference"
-    comparison = Comparison(judge.reference, judged, train, origin)
+    comparison = Comparison(judge.reference, judged, judge.training, origin)
     return Report(metrics, _write(Path(output), comparison, metrics))
 
 
@@ -197,14 +196,12 @@ def _from_geant4(provenance: Mapping[str, Any]) -> bool:
 
 
 def _training(
-    training: Sample | None, reference: Source, seed: int, tell: Progress
+    training: Sample, reference: Source, threshold: float, seed: int, tell: Progress
 ) -> Showers | None:
-    if training is None:
-        return None
     tell("training sample")
     with _opened(training, "training") as (source, file):
         reference.calorimeter.require_same(source.calorimeter, file or "the training sample")
-        showers = collect(source, seed=seed)
+        showers = collect(source, threshold, seed=seed)
     showers = showers[showers.hits_per_shower > 0]
     return showers if len(showers) else None
 
@@ -216,22 +213,26 @@ class _Judge:
         self,
         ref: Source,
         ref_file: str | None,
-        train: Showers | None,
+        training: Sample | None,
         seed: int,
         quick: bool,
         rules: Sequence[Requirement],
         tell: Progress,
     ) -> None:
-        self._train, self._seed, self._rules, self._tell = train, seed, rules, tell
+        self._seed, self._rules, self._tell = seed, rules, tell
         tell("reading the reference")
         self._edges = spectrum_edges(ref)
         split = halves(incident_energy(ref), seed)
         self._halves = summarise(ref, self._edges, group=split, seed=seed)
         self.reference = join(self._halves)
+        self.training: Showers | None = None
         self._near: list[Neighbours] | None = None
-        if train is not None:
+        if training is not None:
+            self.training = _training(training, ref, self.reference.threshold, seed, tell)
+        if self.training is not None:
             tell("nearest training showers")
-            self._near = [neighbours(part.kept, train, seed=seed) for part in self._halves]
+            near = [neighbours(part.kept, self.training, seed=seed) for part in self._halves]
+            self._near = near
         self._setting = Setting(binning(self.reference), SEEDS_QUICK if quick else SEEDS, seed)
         self._common: dict[str, Any] = {
             "schema": SCHEMA,
@@ -258,8 +259,8 @@ class _Judge:
         self._tell(f"reading {name}")
         summary = summarise(gen, self._edges, seed=self._seed + 1)[0]
         near = None
-        if self._train is not None:
-            near = neighbours(summary.kept, self._train, seed=self._seed)
+        if self.training is not None:
+            near = neighbours(summary.kept, self.training, seed=self._seed)
         both = None if self._near is None else _both(self._near)
         metrics = self._common | {"name": name, "generated": _describe(gen, summary, file)}
         metrics["generation_ms"] = gen.provenance.find_source("generation_ms")

@@ -4,10 +4,16 @@ generated samples are comparable."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from caloforge.validate.calochallenge.data_sets import DataSet, calochallenge_data_set
+from caloforge.validate.calochallenge.edges import (
+    lateral_edges,
+    layer_energy_edges,
+    response_edges,
+)
 from caloforge.validate.observables import Floats, measuring_layers
 from caloforge.validate.summary import Summary
 
@@ -28,11 +34,19 @@ COVERAGE = 0.995
 
 @dataclass(frozen=True)
 class Binning:
-    """Edges of every histogram; ``layers[key][k]`` is None where layer k says nothing."""
+    """Edges of every histogram; ``layers[key][k]`` is None where layer k says nothing.
+
+    ``name``: 'reference' where the edges follow from the reference, 'calochallenge-2' (-1-photons,
+    -1-pions, -3) where they are the official ones; ``empty_layers``: whether empty layers enter the
+    histograms of centres and widths, with 0; ``notes``: by key, where official edges do not fit.
+    """
 
     showers: Mapping[str, Floats | None]
     layers: Mapping[str, list[Floats | None]]
     cell_energy: Floats
+    name: str = "reference"
+    empty_layers: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def round_up(value: float) -> float:
@@ -95,24 +109,70 @@ def _lateral(reference: Summary, key: str) -> list[Floats | None]:
     ]
 
 
+def _shower_edges(reference: Summary) -> dict[str, Floats | None]:
+    table = reference.observables
+    mean = float(table.response.mean())
+    return {
+        "etot_over_einc": np.linspace(0.5 * mean, 1.5 * mean, 101) if mean > 0 else None,
+        "hits": _hits(table.hits),
+        "depth": _spread(table.depth[table.filled], 100),
+    }
+
+
+def _sparsity(reference: Summary) -> list[Floats | None]:
+    return [np.linspace(0.0, 1.0, 21)] * reference.calorimeter.n_layers
+
+
+def _official(reference: Summary, found: DataSet) -> Binning:
+    """The edges of the CaloChallenge; hits and depth, which it does not have, as elsewhere."""
+    showers, notes = _shower_edges(reference), {}
+    mean = float(reference.observables.response.mean())
+    response = response_edges(mean)
+    if response is not None:
+        showers["etot_over_einc"] = response
+    elif mean > 0:
+        notes["etot_over_einc"] = (
+            f"the mean response of the reference, {mean:.3g}, is outside the CaloChallenge's 0.5 "
+            "to 1.5: 100 bins from 0.5 to 1.5 times this mean instead"
+        )
+    layers = {
+        key: lateral_edges(found, reference.calorimeter, key)
+        for key in LAYER_KEYS
+        if key.startswith(("centre", "width"))
+    }
+    layers["layer_energy"] = layer_energy_edges(
+        reference.observables.layer_energy, reference.threshold
+    )
+    layers["sparsity"] = _sparsity(reference)
+    return Binning(
+        showers,
+        layers,
+        reference.spectrum_edges,
+        name=f"calochallenge-{found.name}",
+        empty_layers=True,
+        notes=notes,
+    )
+
+
 def binning(reference: Summary) -> Binning:
-    """All edges, from the reference sample (see ``docs/metrics.md`` for the table)."""
+    """All edges, from the reference sample (see ``docs/metrics.md`` for the table).
+
+    In the geometries of the CaloChallenge its official edges.
+    """
+    found = calochallenge_data_set(reference.calorimeter)
+    if found is not None:
+        return _official(reference, found)
     table = reference.observables
     threshold = reference.calorimeter.cell_threshold
-    mean = float(table.response.mean())
     layers: dict[str, list[Floats | None]] = {
         "layer_energy": [_layer_energy(column, threshold) for column in table.layer_energy.T],
-        "sparsity": [np.linspace(0.0, 1.0, 21)] * reference.calorimeter.n_layers,
+        "sparsity": _sparsity(reference),
     }
     for key in LAYER_KEYS:
         if key not in layers:
             layers[key] = _lateral(reference, key)
     return Binning(
-        showers={
-            "etot_over_einc": np.linspace(0.5 * mean, 1.5 * mean, 101) if mean > 0 else None,
-            "hits": _hits(table.hits),
-            "depth": _spread(table.depth[table.filled], 100),
-        },
+        showers=_shower_edges(reference),
         layers=layers,
         cell_energy=reference.spectrum_edges,
     )

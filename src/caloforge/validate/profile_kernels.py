@@ -58,6 +58,6 @@ def count_in_bins(values: NDArray[np.float32], edges: Floats, counts: Floats) ->
                 low = middle + 1
             else:
                 high = middle
-        if low == n and value == np.float32(edges[n - 1]):
+        if low == n and v == edges[n - 1]:
             low = n - 1
         counts[low] += 1.0

@@ -36,7 +36,7 @@ class Separation:
 
     ``value``: per key, for layer-wise keys the mean over the layers; ``by_layer``: each layer
     (None where it cannot be computed); ``out_of_range``: share of the generated entries that lie
-    outside the histogram and are dropped; ``notes``: why a value is None.
+    outside the histogram and are dropped; ``notes``: why a value is None, or its bins unusual.
     """
 
     value: dict[str, float | None] = field(default_factory=dict)
@@ -58,14 +58,14 @@ def _dropped(values: list[Floats], edges: list[Floats | None]) -> float | None:
     return outside / total if total else None
 
 
-def layer_values(sample: Summary, key: str) -> list[Floats]:
+def layer_values(sample: Summary, key: str, empty: bool = False) -> list[Floats]:
     """The entries of a layer-wise observable, layer by layer: filled layers only.
 
-    Sparsity also counts the empty layers.
+    Sparsity also counts the empty layers, and with ``empty`` centres and widths do, as 0.
     """
     table = getattr(sample.observables, key)
     filled = sample.observables.layer_energy > 0
-    if key == "sparsity":
+    if key == "sparsity" or (empty and key != "layer_energy"):
         return list(table.T)
     return [table[filled[:, k], k] for k in range(table.shape[1])]
 
@@ -87,13 +87,14 @@ def separation(reference: Summary, generated: Summary, bins: Binning | None = No
         bins: the edges; the reference's :func:`binning` by default.
     """
     bins = bins or binning(reference)
-    result = Separation()
+    result = Separation(notes={f"separation.{key}": text for key, text in bins.notes.items()})
     _showers(result, reference, generated, bins.showers)
     for key in LAYER_KEYS:
         edges = bins.layers[key]
         if key.endswith("_r") and all(edge is None for edge in edges):
             continue  # no cylindrical layer: x and y say it all
-        _layers(result, key, layer_values(reference, key), layer_values(generated, key), edges)
+        ref, gen = (layer_values(s, key, bins.empty_layers) for s in (reference, generated))
+        _layers(result, key, ref, gen, edges)
     result.value["cell_energy"] = separation_power(
         reference.spectrum[1:-1], generated.spectrum[1:-1]
     )

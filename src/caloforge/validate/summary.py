@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Provenance, Showers
+from caloforge.validate.calochallenge.data_sets import (
+    calochallenge_data_set,
+    edges_threshold,
+    reference_threshold,
+)
+from caloforge.validate.calochallenge.edges import VOXEL_EDGES, log_edges
 from caloforge.validate.observables import Floats, Observables, Rows, observables
 from caloforge.validate.profiles import Profiles, cell_spectrum, profiles
 
 BATCH = 500
 KEEP = 10_000
 SPECTRUM_EDGES = 50
+FOLDS = 10
+"""Disjoint parts of a sample that the jackknife leaves out one by one."""
 
 
 class Source(Protocol):
@@ -49,11 +57,21 @@ def incident_energy(source: Source) -> Floats:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """The shapes of every tenth shower, for the jackknife."""
+
+    profiles: Profiles
+    spectrum: Floats
+
+
+@dataclass(frozen=True)
 class Summary:
     """What the metrics need of a sample.
 
     ``spectrum`` counts hits per bin of ``spectrum_edges`` (with under- and overflow); ``kept``
-    holds a random subsample of whole showers, at most :data:`KEEP`.
+    holds a random subsample of whole showers, at most :data:`KEEP`. Hits below ``threshold`` (MeV)
+    do not count. ``folds`` are the same sums over disjoint parts of the sample, ``fold`` (n,) says
+    which part a shower belongs to.
     """
 
     calorimeter: Calorimeter
@@ -62,6 +80,9 @@ class Summary:
     spectrum: Floats
     spectrum_edges: Floats
     kept: Showers
+    threshold: float = 0.0
+    folds: tuple[Fold, ...] = ()
+    fold: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.observables)
@@ -71,71 +92,97 @@ class Summary:
         """Number of showers without a hit above the threshold."""
         return int(np.count_nonzero(~self.observables.filled))
 
+    def without(self, number: int) -> Summary:
+        """The summary of all folds but one; no whole showers are kept."""
+        others = [fold for k, fold in enumerate(self.folds) if k != number]
+        mine = self.fold != number
+        return replace(
+            self,
+            observables=self.observables[mine],
+            profiles=_total([fold.profiles for fold in others]),
+            spectrum=np.sum([fold.spectrum for fold in others], axis=0),
+            kept=self.kept[:0],
+            folds=(),
+            fold=self.fold[mine],
+        )
+
 
 def spectrum_edges(source: Source, batch: int = BATCH) -> Floats:
     """50 edges for the cell energy (MeV), equally spaced in its logarithm.
 
-    From the larger of the cell threshold and the smallest hit of the sample to its largest hit
-    (CaloChallenge: from the threshold to the reference's maximum).
+    From the larger of the cell threshold and the smallest hit of the sample to its largest hit; in
+    the geometries of the CaloChallenge from the threshold of
+    :func:`~caloforge.validate.calochallenge.data_sets.reference_threshold` to the largest hit.
     """
-    low, high = np.inf, 0.0
+    low, high, response, n = np.inf, 0.0, 0.0, 0
     for part in source.batches(batch):
-        energy = part.above_threshold().energy
-        if len(energy):
-            low, high = min(low, float(energy.min())), max(high, float(energy.max()))
+        clean = part.above_threshold()
+        n += len(clean)
+        response += float(np.sum(clean.total_energy / clean.incident.energy))
+        if len(clean.energy):
+            low, high = min(low, float(clean.energy.min())), max(high, float(clean.energy.max()))
     if high == 0.0:
         return np.geomspace(1e-3, 1.0, SPECTRUM_EDGES)
+    if calochallenge_data_set(source.calorimeter) is not None:
+        cut = reference_threshold(source.calorimeter, response / n)
+        official = log_edges(cut, high, VOXEL_EDGES)
+        if official is not None:
+            return official
     low = max(low, source.calorimeter.cell_threshold)
     if high <= low * (1 + 1e-6):
         low, high = low / 2, high * 2
     return np.geomspace(low, high, SPECTRUM_EDGES)
 
 
-def _merge(parts: list[Summary]) -> Summary:
-    first = parts[0]
-    total = first.profiles
+def _total(parts: Sequence[Profiles]) -> Profiles:
+    total = parts[0]
     for part in parts[1:]:
-        total = total + part.profiles
-    return Summary(
-        first.calorimeter,
-        Observables.concatenate([part.observables for part in parts]),
-        total,
-        np.sum([part.spectrum for part in parts], axis=0),
-        first.spectrum_edges,
-        Showers.concatenate([part.kept for part in parts]),
-    )
+        total = total + part
+    return total
 
 
 class _Growing:
     """The summary of n showers while they are read, part by part."""
 
-    def __init__(self, calorimeter: Calorimeter, edges: Floats, n: int) -> None:
-        self.calorimeter, self.edges = calorimeter, edges
-        self.rows = Rows(n)
-        self.profiles: Profiles | None = None
-        self.spectrum = np.zeros(len(edges) + 1)
+    def __init__(self, calorimeter: Calorimeter, edges: Floats, threshold: float, n: int) -> None:
+        self.calorimeter, self.edges, self.threshold = calorimeter, edges, threshold
+        self.rows, self.seen = Rows(n), 0
+        folds = min(FOLDS, n)
+        self.profiles: list[list[Profiles]] = [[] for _ in range(folds)]
+        self.spectrum = np.zeros((folds, len(edges) + 1))
         self.kept: list[Showers] = []
+        self.fold = np.arange(n, dtype=np.int64) % max(folds, 1)
 
     def add(self, showers: Showers, keep: NDArray[np.bool_]) -> None:
         """Take in the next showers; those of ``keep`` stay whole."""
         self.rows.add(observables(showers))
-        shapes = profiles(showers)
-        self.profiles = shapes if self.profiles is None else self.profiles + shapes
-        self.spectrum += cell_spectrum(showers, self.edges)
+        fold = self.fold[self.seen : self.seen + len(showers)]
+        self.seen += len(showers)
+        for number in np.unique(fold).tolist():
+            part = showers[fold == number]
+            self.profiles[number] = [_total([*self.profiles[number], profiles(part)])]
+            self.spectrum[number] += cell_spectrum(part, self.edges)
         if keep.any() or not self.kept:
             self.kept.append(showers if keep.all() else showers[keep])
 
     def summary(self) -> Summary:
         """The summary of all of them."""
-        if self.profiles is None:
+        if not self.seen:
             raise ShowerError("a part of the sample holds no showers; give more showers")
+        folds = tuple(
+            Fold(shapes[0], counts)
+            for shapes, counts in zip(self.profiles, self.spectrum, strict=True)
+        )
         return Summary(
             self.calorimeter,
             self.rows.table(),
-            self.profiles,
-            self.spectrum,
+            _total([fold.profiles for fold in folds]),
+            self.spectrum.sum(axis=0),
             self.edges,
             Showers.concatenate(self.kept),
+            self.threshold,
+            folds,
+            self.fold,
         )
 
 
@@ -170,6 +217,9 @@ def summarise(
 ) -> list[Summary]:
     """Read a sample in batches, above the cell threshold.
 
+    The threshold is the calorimeter's; in the geometries of the CaloChallenge the one that belongs
+    to ``edges`` (:func:`~caloforge.validate.calochallenge.data_sets.edges_threshold`).
+
     Args:
         source: a shower file, a data set, or showers in memory.
         edges: edges (MeV) of the cell spectrum; the sample's own by default.
@@ -188,16 +238,17 @@ def summarise(
     if n == 0:
         raise ShowerError("the sample holds no showers; give at least one")
     edges = spectrum_edges(source, batch) if edges is None else edges
+    threshold = edges_threshold(source.calorimeter, float(edges[0]))
     kept = keep_rows(n, keep, seed, group)
     labels = np.zeros(n, dtype=np.int64) if group is None else group.astype(np.int64)
     parts = [
-        _Growing(source.calorimeter, edges, int(np.count_nonzero(labels == label)))
+        _Growing(source.calorimeter, edges, threshold, int(np.count_nonzero(labels == label)))
         for label in range(1 if group is None else 2)
     ]
     start = 0
     for showers in source.batches(batch):
         stop = start + len(showers)
-        clean = showers.above_threshold()
+        clean = showers.above_threshold(threshold)
         for label, part in enumerate(parts):
             mine = labels[start:stop] == label
             if mine.any():
@@ -206,18 +257,41 @@ def summarise(
     return [part.summary() for part in parts]
 
 
+def _join_folds(parts: Sequence[Summary], number: int) -> Fold:
+    mine = [part.folds[number] for part in parts if number < len(part.folds)]
+    return Fold(
+        _total([fold.profiles for fold in mine]), np.sum([f.spectrum for f in mine], axis=0)
+    )
+
+
 def join(parts: list[Summary]) -> Summary:
     """One summary of several parts of a sample, in order."""
-    return _merge(parts)
+    first = parts[0]
+    return Summary(
+        first.calorimeter,
+        Observables.concatenate([part.observables for part in parts]),
+        _total([part.profiles for part in parts]),
+        np.sum([part.spectrum for part in parts], axis=0),
+        first.spectrum_edges,
+        Showers.concatenate([part.kept for part in parts]),
+        first.threshold,
+        tuple(_join_folds(parts, k) for k in range(max(len(part.folds) for part in parts))),
+        np.concatenate([part.fold for part in parts]),
+    )
 
 
-def collect(source: Source, limit: int = KEEP, seed: int = 0, batch: int = BATCH) -> Showers:
-    """A seeded subsample of whole showers above threshold, at most ``limit``, in file order."""
+def collect(
+    source: Source, threshold: float, limit: int = KEEP, seed: int = 0, batch: int = BATCH
+) -> Showers:
+    """A seeded subsample of whole showers, at most ``limit``, in file order.
+
+    ``threshold`` (MeV): hits below it do not count.
+    """
     kept = keep_rows(len(source), limit, seed)
     parts, start = [], 0
     for showers in source.batches(batch):
         stop = start + len(showers)
         if kept[start:stop].any():
-            parts.append(showers.above_threshold()[kept[start:stop]])
+            parts.append(showers.above_threshold(threshold)[kept[start:stop]])
         start = stop
     return Showers.concatenate(parts)
