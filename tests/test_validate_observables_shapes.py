@@ -63,7 +63,8 @@ def line(calorimeter: Calorimeter, theta: float, *, along: str = "x") -> Showers
     z = np.array([layer.z + layer.thickness / 2 for layer in calorimeter.layers])
     move = (z - z.mean()) / np.tan(theta)
     still = np.zeros_like(z)
-    cells = calorimeter.locate(*((move, still) if along == "x" else (still, move)), z)
+    x, y = (move, still) if along == "x" else (still, move)
+    cells = calorimeter.locate(x, y, z)
     incident = Incident({"energy": [1e3], "theta": [theta]})
     return Showers.from_hits(calorimeter, incident, np.zeros(len(z)), cells, np.ones(len(z)))
 

@@ -91,7 +91,7 @@ def slanted(n: int, seed: int, bend: float) -> Showers:
 
 def their_angle(img: Floats) -> float:
     """Measured angle of one image, cells and layers of 10 mm: cell numbers are lengths."""
-    x, y, z = np.indices(img.shape)
+    x, y, z = (np.asarray(axis, dtype=np.float64) for axis in np.indices(img.shape))
     ref = [(img * axis).sum() / img.sum() for axis in (x, y, z)]
     angle, weight = [], []
     for k in range(img.shape[2]):

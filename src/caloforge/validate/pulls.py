@@ -21,25 +21,32 @@ class Spread:
     width_error: float
 
 
-def spread(values: Floats) -> Spread | None:
-    """Mean +- s / sqrt(n), and s +- its error; None for fewer than 4 or constant values.
+def width_error(values: Floats) -> float:
+    """Statistical error of the standard deviation s of two numbers or more.
 
-    The variance of s^2 is (m4 - s^4 (n - 3) / (n - 1)) / n with m4 the fourth central moment, so
-    the error of s is its root over 2 s: right for any distribution (a Gaussian: s / sqrt(2 n)).
+    The variance of s^2 is (m4 - s^4 (n - 3) / (n - 1)) / n with m4 the fourth central moment; the
+    error of s is its root over 2 s, right for any distribution (a Gaussian: s / sqrt(2 (n - 1))).
+    0 for constant values.
     """
+    n = len(values)
+    from_mean = values - values.mean()
+    variance = float((from_mean**2).sum() / (n - 1))
+    if variance == 0:
+        return 0.0
+    fourth = float((from_mean**4).mean())
+    of_variance = max((fourth - variance**2 * (n - 3) / (n - 1)) / n, 0.0)
+    return float(np.sqrt(of_variance / variance)) / 2
+
+
+def spread(values: Floats) -> Spread | None:
+    """Mean +- s / sqrt(n), and s +- :func:`width_error`; None below 4 or for constant values."""
     n = len(values)
     if n < MIN_ENTRIES:
         return None
-    mean = float(values.mean())
-    from_mean = values - mean
-    variance = float((from_mean**2).sum() / (n - 1))
-    scale = float(np.abs(values).max())
-    if variance <= (1e-9 * scale) ** 2:
+    width = float(values.std(ddof=1))
+    if width <= 1e-9 * float(np.abs(values).max()):
         return None
-    fourth = float((from_mean**4).mean())
-    of_variance = max((fourth - variance**2 * (n - 3) / (n - 1)) / n, 0.0)
-    width = float(np.sqrt(variance))
-    return Spread(mean, width / np.sqrt(n), width, float(np.sqrt(of_variance)) / (2 * width))
+    return Spread(float(values.mean()), width / np.sqrt(n), width, width_error(values))
 
 
 def pull(reference: float, generated: float, *errors: float) -> float | None:
