@@ -105,7 +105,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def shower_columns(sample: Summary) -> dict[str, Floats]:
     """The shower-wise observables: Etot/Einc and hits of all showers, moments of the filled ones.
 
-    ``depth`` is the first moment along z. Moments along an axis that no layer measures are left out.
+    ``depth`` is the first moment along z. Moments along an axis that no layer measures are left
+    out.
     """
     table = sample.observables
     filled = table.moments[table.filled]
@@ -207,7 +208,9 @@ def _mean(column: list[Entry | None]) -> Entry:
 def _smallest(found: list[tuple[str, int | None, Entry]]) -> dict[str, Any] | None:
     if not found:
         return None
-    key, layer, entry = min(found, key=lambda f: (f[2]["p_value"] or 0.0, -(f[2]["statistic"] or 0)))
+    key, layer, entry = min(
+        found, key=lambda f: (f[2]["p_value"] or 0.0, -(f[2]["statistic"] or 0))
+    )
     return {"observable": key, "layer": layer, "p_value": entry["p_value"]} | {
         "p_holm": entry["p_holm"]
     }

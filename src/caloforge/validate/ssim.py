@@ -50,7 +50,7 @@ def structural_similarity(
 
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     pad = (window - 1) // 2
-    inner = (slice(None),) + tuple(slice(pad, length - pad) for length in x.shape[1:])
+    inner = (slice(None), *(slice(pad, length - pad) for length in x.shape[1:]))
 
     def mean(values: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(uniform_filter(values, (1, window, window, window))[inner])

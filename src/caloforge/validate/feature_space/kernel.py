@@ -60,7 +60,7 @@ def mmd(x: Floats, y: Floats, left: Floats | None = None, right: Floats | None =
         total = _kernel_sums(sample, sample, members, members, same=True)
         within += (total - diagonal) / (size * (size - 1))
     mixed = _kernel_sums(x, y, left, right, same=False)
-    return within - 2 * mixed / (left.sum(axis=0) * right.sum(axis=0))
+    return np.asarray(within - 2 * mixed / (left.sum(axis=0) * right.sum(axis=0)))
 
 
 def _published(reference: Floats, generated: Floats, rng: np.random.Generator) -> Floats:
@@ -97,7 +97,7 @@ def kpd(reference: ArrayLike, generated: ArrayLike, *, seed: int = 0) -> dict[st
     difference: a batch then holds half of the showers of the smaller sample (at most 10,000 of
     at most 20,000), drawn without replacement. Such halves scatter around the value of the whole
     sample as much as whole samples do, and up to 1.7 times as much where the distributions are
-    equal, so ``error`` is an error of the value.
+    equal: ``error`` is about the error of the value.
 
     Args:
         reference: shape (n, d), for example :func:`high_level_features`; no units.

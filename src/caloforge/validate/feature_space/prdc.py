@@ -39,10 +39,7 @@ def _lengths(points: Table) -> Floats:
 
 def _squared(block: Table, points: Table, lengths: Floats) -> NDArray[Any]:
     """Squared distances of a block to all points: shape (block, n)."""
-    if hasattr(block, "toarray"):
-        product = (points @ block.toarray().T).T
-    else:
-        product = block @ points.T
+    product = (points @ block.toarray().T).T if hasattr(block, "toarray") else block @ points.T
     product *= -2.0
     product += lengths[None, :].astype(product.dtype)
     product += _lengths(block)[:, None].astype(product.dtype)
@@ -168,7 +165,9 @@ def log_cells(showers: Showers) -> Table:
 
     values = np.log10(showers.energy / EMPTY_CELL).astype(np.float32)
     shape = (len(showers), showers.calorimeter.n_cells)
-    return csr_matrix((values, showers.cell.astype(np.int64), showers.offset.astype(np.int64)), shape)
+    return csr_matrix(
+        (values, showers.cell.astype(np.int64), showers.offset.astype(np.int64)), shape
+    )
 
 
 def prdc_cells(
