@@ -45,12 +45,12 @@ def z_scores(first: Counts, second: Counts) -> NDArray[np.float64]:
     n, m = first.sum(axis=-1, keepdims=True), second.sum(axis=-1, keepdims=True)
     pooled = (first + second) / (n + m)
     variance = pooled * (1 - pooled) * (1 / n + 1 / m)
-    good = tested(first, second) & (variance > 0)
+    good = comparable(first, second) & (variance > 0)
     difference = second / m - first / n
     return np.asarray(np.where(good, difference / np.sqrt(np.where(good, variance, 1.0)), 0.0))
 
 
-def tested(first: Counts, second: Counts) -> NDArray[np.bool_]:
+def comparable(first: Counts, second: Counts) -> NDArray[np.bool_]:
     """Clusters that expect at least five showers of each sample."""
     n, m = first.sum(axis=-1, keepdims=True), second.sum(axis=-1, keepdims=True)
     return np.asarray((first + second) * np.minimum(n, m) / (n + m) >= MIN_EXPECTED)
@@ -149,7 +149,7 @@ def mode_coverage(
         return result
     different, divergence = _figures(counts)
     chance, chance_divergence = _by_chance(counts, rng)
-    clusters = int(sum(np.count_nonzero(tested(a, b)) for a, b in counts))
+    clusters = int(sum(np.count_nonzero(comparable(a, b)) for a, b in counts))
     result |= {"different": int(different), "clusters": clusters, "jsd": float(divergence)}
     result["missing"] = int(
         sum(

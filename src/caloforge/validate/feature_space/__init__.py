@@ -2,7 +2,7 @@
 
 from caloforge.validate.feature_space.frechet import fpd, frechet_distance
 from caloforge.validate.feature_space.kernel import kpd, mmd
-from caloforge.validate.feature_space.prdc import (
+from caloforge.validate.feature_space.neighbourhoods import (
     expected_coverage,
     log_cells,
     prdc,
