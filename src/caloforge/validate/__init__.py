@@ -19,9 +19,26 @@ from caloforge.validate.correlation import (
     correlation_matrix,
 )
 from caloforge.validate.distance import hellinger, nearest
+from caloforge.validate.distributions import (
+    distributions,
+    holm,
+    kolmogorov_smirnov,
+    wasserstein,
+)
 from caloforge.validate.diversity import diversity, mean_pairwise_distance
+from caloforge.validate.feature_space import (
+    fpd,
+    frechet_distance,
+    kpd,
+    log_cells,
+    mmd,
+    prdc,
+    prdc_cells,
+    prdc_high_level,
+)
 from caloforge.validate.floor import halves
 from caloforge.validate.memorisation import data_copying, memorisation, neighbours
+from caloforge.validate.mode_coverage import mode_coverage, mode_features
 from caloforge.validate.observables import (
     Observables,
     calogan_features,
@@ -51,7 +68,9 @@ from caloforge.validate.profiles import (
 from caloforge.validate.response import energy_edges, response
 from caloforge.validate.response_fit import fit_linearity, fit_resolution, response_fit
 from caloforge.validate.separation import Separation, separation, separation_power
+from caloforge.validate.ssim import ssim, structural_similarity
 from caloforge.validate.summary import Summary, spectrum_edges, summarise
+from caloforge.validate.tails import clopper_pearson, tails
 from caloforge.validate.threedgan import threedgan_metric
 
 __all__ = [
@@ -70,6 +89,7 @@ __all__ = [
     "cell_errors",
     "cell_spectrum",
     "classifier_tests",
+    "clopper_pearson",
     "condition_scan",
     "correlation_difference",
     "correlation_features",
@@ -77,28 +97,41 @@ __all__ = [
     "data_copying",
     "depth",
     "depth_thirds",
+    "distributions",
     "diversity",
     "energy_edges",
     "energy_separation",
     "etot_over_einc",
     "fit_linearity",
     "fit_resolution",
+    "fpd",
+    "frechet_distance",
     "halves",
     "hellinger",
     "high_level_features",
     "hits",
+    "holm",
+    "kolmogorov_smirnov",
+    "kpd",
     "lateral_edges",
     "layer_centre",
     "layer_energy",
     "layer_width",
+    "log_cells",
     "low_level_features",
     "mean_pairwise_distance",
     "measured_theta",
     "memorisation",
+    "mmd",
+    "mode_coverage",
+    "mode_features",
     "moments",
     "nearest",
     "neighbours",
     "observables",
+    "prdc",
+    "prdc_cells",
+    "prdc_high_level",
     "profile_difference",
     "profiles",
     "relative_difference",
@@ -110,8 +143,12 @@ __all__ = [
     "sparsity",
     "sparsity_curve",
     "spectrum_edges",
+    "ssim",
+    "structural_similarity",
     "summarise",
+    "tails",
     "threedgan_metric",
     "total_energy",
     "validate",
+    "wasserstein",
 ]
