@@ -313,9 +313,6 @@ def test_the_checksum_is_that_of_hdf5(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 5_000_001, bytes(range(256)) * 16_900])
-@pytest.mark.parametrize(
-    "content", [b"\xff" * 5_000_001, np.random.default_rng(3).bytes(4_300_000)]
-)
 def test_the_checksum_of_a_large_chunk_is_that_of_hdf5(content: bytes) -> None:
     test_the_checksum_is_that_of_hdf5.hypothesis.inner_test(content)  # type: ignore[attr-defined]
 
