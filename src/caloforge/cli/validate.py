@@ -29,6 +29,9 @@ def validate(
     ),
     seed: int = typer.Option(0, "--seed", min=0, help="Fixes the splits and classifiers."),
     quick: bool = typer.Option(False, "--quick", help="Two classifier seeds instead of five."),
+    classifiers: bool = typer.Option(
+        True, "--classifiers/--no-classifiers", help="Train classifiers: most of the time."
+    ),
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
@@ -58,6 +61,7 @@ def validate(
             require=require or (),
             seed=seed,
             quick=quick,
+            classifiers=classifiers,
             progress=None if quiet else _stage,
         )
     report(f"{done.path}/index.html", done.metrics, quiet, as_json)

@@ -31,6 +31,7 @@ from caloforge.validate.metrics import (
     spectra_note,
 )
 from caloforge.validate.requirements import Requirement, requirement
+from caloforge.validate.response import energy_edges
 from caloforge.validate.summary import (
     Source,
     Summary,
@@ -40,6 +41,7 @@ from caloforge.validate.summary import (
     spectrum_edges,
     summarise,
 )
+from caloforge.validate.threedgan import metric_energies
 
 Sample = str | Path | Showers
 CONTENTS = frozenset({"index.html", "metrics.json", "metrics.tex", "figures"})
@@ -115,6 +117,7 @@ def validate(
     require: Sequence[str] = (),
     seed: int = 0,
     quick: bool = False,
+    classifiers: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Judge generated showers against reference showers of the same calorimeter.
@@ -130,6 +133,7 @@ def validate(
         require: thresholds, as ``auc.low<0.6`` or ``separation.hits<2*floor``.
         seed: fixes every random choice.
         quick: classifiers with 2 seeds instead of 5; all definitions stay the same.
+        classifiers: whether to train classifiers, which takes most of the time.
         progress: is told the name of each stage.
 
     Returns:
@@ -153,7 +157,7 @@ def validate(
         opened = [stack.enter_context(_opened(each, "generated")) for each in several]
         for (gen, gen_file), label in zip(opened, labels, strict=True):
             ref.calorimeter.require_same(gen.calorimeter, gen_file or label)
-        judge = _Judge(ref, ref_file, training, seed, quick, rules, tell)
+        judge = _Judge(ref, ref_file, training, seed, quick, classifiers, rules, tell)
         judged = [
             judge.judge(gen, gen_file, label)
             for (gen, gen_file), label in zip(opened, labels, strict=True)
@@ -216,6 +220,7 @@ class _Judge:
         training: Sample | None,
         seed: int,
         quick: bool,
+        classifiers: bool,
         rules: Sequence[Requirement],
         tell: Progress,
     ) -> None:
@@ -233,7 +238,16 @@ class _Judge:
             tell("nearest training showers")
             near = [neighbours(part.kept, self.training, seed=seed) for part in self._halves]
             self._near = near
-        self._setting = Setting(binning(self.reference), SEEDS_QUICK if quick else SEEDS, seed)
+        energy = self.reference.observables.energy
+        self._setting = Setting(
+            bins=binning(self.reference),
+            edges=energy_edges(energy),
+            energies=metric_energies(energy),
+            half=max(1, len(self.reference) // 2),
+            seeds=SEEDS_QUICK if quick else SEEDS,
+            seed=seed,
+            classifiers=classifiers,
+        )
         self._common: dict[str, Any] = {
             "schema": SCHEMA,
             "caloforge": __version__,
@@ -241,7 +255,8 @@ class _Judge:
             "settings": {
                 "seed": seed,
                 "quick": quick,
-                "classifier_seeds": self._setting.seeds,
+                "classifier_seeds": self._setting.seeds if classifiers else 0,
+                "binning": self._setting.bins.name,
             },
             "reference": _describe(ref, self.reference, ref_file),
         }

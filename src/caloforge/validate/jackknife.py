@@ -32,7 +32,10 @@ def jackknife(reference: Summary, generated: Summary, figures: Figures) -> dict[
         return {}
     tables = [figures(reference.without(k), generated.without(k)) for k in range(folds)]
     errors: dict[str, Any] = {}
-    for name in names(tables[0]):
+    known = names(tables[0])
+    for name in known:
+        if any(other.startswith(f"{name}.") for other in known):
+            continue
         values = [figure(table, name).value for table in tables]
         if any(value is None for value in values):
             continue

@@ -54,8 +54,8 @@ _NO_FIGURES |= {"floor", "errors", "name", "requirements"}
 def figure(metrics: Mapping[str, Any], name: str) -> Figure:
     """One figure of a dictionary of ``validate``.
 
-    A name that ends at a dictionary means its ``value``, ``mean`` or ``ratio``. The uncertainty is
-    the one beside it (``error``, ``std``), or stands under the same name in ``errors``.
+    A name that ends at a dictionary means its ``value``, ``mean`` or ``ratio``. The uncertainty
+    stands beside it (``error``, ``std``, NAME``_error``) or under the same name in ``errors``.
 
     Raises:
         ConfigError: no such figure.
@@ -70,7 +70,8 @@ def figure(metrics: Mapping[str, Any], name: str) -> Figure:
             inside = _number(_at(metrics.get("errors", {}), [*path, key]))
             return Figure(_number(found[key]), inside if beside is None else beside)
     elif name in names(metrics):
-        return Figure(_number(found), error)
+        beside_it = _number(_at(metrics, [*path[:-1], f"{path[-1]}_error"]))
+        return Figure(_number(found), error if beside_it is None else beside_it)
     known = names(metrics)
     near = [other for other in known if other.startswith(path[0])] or known
     raise ConfigError(f"no figure '{name}'; choose from {', '.join(near[:40])}")

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from caloforge.showers import Showers
 from caloforge.validate.binning import Binning
+from caloforge.validate.calochallenge.energies import energy_separation
 from caloforge.validate.cells import cell_errors
-from caloforge.validate.classifier import MIN_SHOWERS, classifier_tests
+from caloforge.validate.classifier import MIN_SHOWERS, classifier_tests, high_level_features
+from caloforge.validate.condition_scan import condition_scan
 from caloforge.validate.correlation import correlation_difference
+from caloforge.validate.distributions import distributions
 from caloforge.validate.diversity import diversity
+from caloforge.validate.feature_space import fpd, kpd, prdc, prdc_cells
+from caloforge.validate.feature_space.arrays import standardise
+from caloforge.validate.jackknife import jackknife
 from caloforge.validate.memorisation import Neighbours, data_copying, overlaps
+from caloforge.validate.mode_coverage import mode_coverage
+from caloforge.validate.observables import Floats
 from caloforge.validate.profiles import (
     LATERAL,
     Sum,
@@ -21,10 +30,15 @@ from caloforge.validate.profiles import (
     profile_difference,
     relative_difference,
 )
-from caloforge.validate.response import energy_edges, response, response_error
+from caloforge.validate.response import response, response_error
+from caloforge.validate.response_fit import response_fit
 from caloforge.validate.separation import separation
+from caloforge.validate.ssim import ssim
 from caloforge.validate.summary import Summary
+from caloforge.validate.tails import tails
+from caloforge.validate.threedgan import threedgan_metric
 
+CONDITIONS: tuple[Literal["energy", "theta"], ...] = ("energy", "theta")
 SCHEMA = 1
 SEEDS = 5
 SEEDS_QUICK = 2
@@ -34,11 +48,19 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """What two comparisons must share to be comparable."""
+    """What two comparisons must share to be comparable.
+
+    ``edges`` (MeV): bins of incident energy; ``energies`` (MeV): those of 3DGAN's figure; ``half``:
+    showers in half of the reference; ``seeds``: of the classifiers.
+    """
 
     bins: Binning
+    edges: Floats
+    energies: Floats
+    half: int
     seeds: int
     seed: int
+    classifiers: bool
 
 
 def profile_metrics(reference: Summary, generated: Summary) -> dict[str, Any]:
@@ -77,6 +99,71 @@ def memorisation_metrics(
     return data_copying(generated.distance, reference.distance)
 
 
+def table_figures(reference: Summary, generated: Summary, setting: Setting) -> dict[str, Any]:
+    """The figures that follow from per-shower tables and sums; the jackknife repeats these."""
+    power = separation(reference, generated, setting.bins)
+    rows = response(reference.observables, generated.observables, setting.edges)
+    ref, gen = reference.observables, generated.observables
+    return {
+        "separation": power.value,
+        "separation_by_layer": power.by_layer,
+        "separation_out_of_range": power.out_of_range,
+        "response": rows,
+        "response_error": response_error(rows),
+        "profiles": profile_metrics(reference, generated),
+        "correlation_difference": correlation_difference(ref, gen),
+        "cells": cell_errors(reference.profiles.cells, generated.profiles.cells),
+        "notes": power.notes,
+    }
+
+
+def distribution_figures(
+    reference: Summary, generated: Summary, setting: Setting
+) -> dict[str, Any]:
+    """Fits, tests of single distributions, tails, modes and scans over the conditions."""
+    ref, gen = reference.observables, generated.observables
+    rows = response(ref, gen, setting.edges)
+    return {
+        "response_fit": response_fit(rows),
+        "energy_separation": energy_separation(reference, generated),
+        "distributions": distributions(reference, generated),
+        "tails": tails(reference, generated),
+        "modes": mode_coverage(ref, gen, seed=setting.seed),
+        "scan": {by: condition_scan(ref, gen, by=by) for by in CONDITIONS},
+    }
+
+
+def _alike(sample: Summary, setting: Setting) -> tuple[Floats, Showers]:
+    """High-level features and whole showers, as many as the halves of the floor have.
+
+    Precision, recall and coverage depend on the number of showers: only so is the floor theirs.
+    """
+    features = high_level_features(sample)
+    rng = np.random.default_rng(setting.seed)
+    rows = rng.permutation(len(features))[: setting.half]
+    kept = rng.permutation(len(sample.kept))[: setting.half]
+    return features[np.sort(rows)], sample.kept[np.sort(kept)]
+
+
+def space_figures(reference: Summary, generated: Summary, setting: Setting) -> dict[str, Any]:
+    """Distances in the space of the high-level features, of the cells, of the images."""
+    ref, gen = high_level_features(reference), high_level_features(generated)
+    seed = setting.seed
+    (ref_half, ref_cells), (gen_half, gen_cells) = (
+        _alike(sample, setting) for sample in (reference, generated)
+    )
+    return {
+        "fpd": fpd(ref, gen, seed=seed),
+        "kpd": kpd(ref, gen, seed=seed),
+        "prdc": {
+            "high": prdc(*standardise(ref_half, gen_half), seed=seed),
+            "cells": prdc_cells(ref_cells, gen_cells, seed=seed),
+        },
+        "ssim": ssim(reference.kept, generated.kept, seed=seed),
+        "threedgan": threedgan_metric(reference.kept, generated.kept, setting.energies),
+    }
+
+
 def compare(
     reference: Summary,
     generated: Summary,
@@ -88,26 +175,22 @@ def compare(
 
     ``near`` holds the nearest training showers of the reference and of the generated sample.
     """
-    notes: dict[str, str] = {}
     progress("separation, response, profiles")
-    power = separation(reference, generated, setting.bins)
-    notes.update(power.notes)
-    edges = energy_edges(reference.observables.energy)
-    result: dict[str, Any] = {
-        "separation": power.value,
-        "separation_by_layer": power.by_layer,
-        "separation_out_of_range": power.out_of_range,
-        "response": response(reference.observables, generated.observables, edges),
-        "response_error": {},
-        "profiles": profile_metrics(reference, generated),
-        "correlation_difference": correlation_difference(
-            reference.observables, generated.observables
-        ),
-        "cells": cell_errors(reference.profiles.cells, generated.profiles.cells),
-    }
-    result["response_error"] = response_error(result["response"])
-    progress("classifier tests")
-    result["auc"] = classifier_tests(reference, generated, seeds=setting.seeds, seed=setting.seed)
+    result = table_figures(reference, generated, setting)
+    notes: dict[str, str] = dict(result.pop("notes"))
+    progress("uncertainties")
+    result["errors"] = jackknife(
+        reference, generated, lambda ref, gen: table_figures(ref, gen, setting)
+    )
+    progress("distributions, tails, modes")
+    result |= distribution_figures(reference, generated, setting)
+    progress("distances in feature space")
+    result |= space_figures(reference, generated, setting)
+    if setting.classifiers:
+        progress("classifier tests")
+        result["auc"] = classifier_tests(
+            reference, generated, seeds=setting.seeds, seed=setting.seed
+        )
     progress("memorisation and diversity")
     result["memorisation"] = memorisation_metrics(*near, notes)
     result["diversity"] = diversity(reference.kept, generated.kept, seed=setting.seed)
@@ -118,7 +201,7 @@ def compare(
 
 def _explain(result: dict[str, Any], notes: dict[str, str]) -> None:
     """Say why a figure is null, and warn where a figure hides something."""
-    for kind, value in result["auc"].items():
+    for kind, value in result.get("auc", {}).items():
         if value["mean"] is None:
             notes[f"auc.{kind}"] = f"fewer than {MIN_SHOWERS} showers a side"
     if result["correlation_difference"] is None:
@@ -129,6 +212,15 @@ def _explain(result: dict[str, Any], notes: dict[str, str]) -> None:
     for key, value in result["profiles"].items():
         if value["mean_rel_error"] is None:
             notes[f"profiles.{key}"] = "the reference holds no energy"
+    for key, least in (("fpd", "100 showers, or ten for each feature"), ("kpd", "20 showers")):
+        if result[key]["value"] is None:
+            notes[key] = f"fewer than {least}"
+    if result["ssim"] is None:
+        notes["ssim"] = "the layers differ in their cells: no images"
+    if result["modes"]["ndb"] is None:
+        notes["modes"] = "no energy bin holds enough showers to be cut into clusters"
+    if result["threedgan"]["total"] is None:
+        notes["threedgan"] = "no energy with showers that hold hits in both samples"
     if result["diversity"]["ratio"] is None:
         notes["diversity"] = "no energy bin with two different showers of both samples"
     if any(row["mean_rel_error"] is None for row in result["response"]):

@@ -30,12 +30,13 @@ PROFILES = {
     "x": "profile in x",
     "y": "profile in y",
 }
+SPACES = {"high": "high-level features", "cells": "all cells"}
 CELLS = {"mean": "mean of single cells", "sigma": "spread of single cells"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A figure by its name in ``metrics.json``; ``judge``: ratio, auc, p, copies or one."""
+    """A figure by its name in ``metrics.json``; ``judge``: a key of ``verdict.JUDGES``."""
 
     name: str
     group: str
@@ -46,6 +47,13 @@ class Line:
 
 LINES: tuple[Line, ...] = (
     *(Line(f"auc.{k}", "Classifier AUC", label, "auc") for k, label in CLASSIFIERS.items()),
+    Line("fpd", "Distance in feature space", "Frechet physics distance", "excess"),
+    Line("kpd", "Distance in feature space", "kernel physics distance", "excess"),
+    *(
+        Line(f"prdc.{space}.{key}", "Precision and coverage", f"{key}, {words}", "lack")
+        for space, words in SPACES.items()
+        for key in ("precision", "recall", "density", "coverage")
+    ),
     *(Line(f"separation.{k}", "Separation power", label) for k, label in SEPARATIONS.items()),
     *(
         Line(f"response_error.{k}", "Mean |relative error|", label)
@@ -56,7 +64,29 @@ LINES: tuple[Line, ...] = (
         for k, label in PROFILES.items()
     ),
     *(Line(f"cells.{k}_rel_error", "Mean |relative error|", label) for k, label in CELLS.items()),
+    Line("threedgan.total", "Mean |relative error|", "3DGAN's figure of merit"),
     Line("correlation_difference", "Correlations", "mean |difference|"),
+    Line(
+        "distributions.smallest.p_holm",
+        "Single distributions",
+        "smallest p value of all KS tests",
+        "p",
+        "corrected for their number",
+    ),
+    Line(
+        "tails.smallest_p_holm",
+        "Single distributions",
+        "smallest p value of all tails",
+        "p",
+        "corrected for their number",
+    ),
+    Line(
+        "modes.ndb_p_value",
+        "Diversity",
+        "p value, modes equally full",
+        "p",
+        "clusters of like showers inside bins of energy",
+    ),
     Line(
         "memorisation.p_value",
         "Memorisation",

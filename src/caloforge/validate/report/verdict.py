@@ -16,6 +16,8 @@ STATES = (NEAR, VISIBLE, LARGE, UNKNOWN)
 NEAR_RATIO = 2.0
 LARGE_RATIO = 10.0
 LARGE_AUC = 0.75
+NEAR_SIGMAS = 3.0
+LARGE_SIGMAS = 10.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,29 @@ def _near_one(found: Figure, floor: Figure) -> tuple[str, float | None]:
     return NEAR if gap <= allowed else VISIBLE if gap < 0.1 else LARGE, None
 
 
+def _sigmas(gap: float, found: Figure, floor: Figure) -> tuple[str, float | None]:
+    error = math.hypot(found.error or 0.0, floor.error or 0.0)
+    sigmas = gap / error if error > 0 else (0.0 if gap <= 0 else math.inf)
+    return NEAR if sigmas <= NEAR_SIGMAS else VISIBLE if sigmas <= LARGE_SIGMAS else LARGE, None
+
+
+def _excess(found: Figure, floor: Figure) -> tuple[str, float | None]:
+    """For an unbiased distance, around 0 for equal samples: how far above the floor."""
+    if found.value is None:
+        return UNKNOWN, None
+    return _sigmas(found.value - max(0.0, floor.value or 0.0), found, floor)
+
+
+def _lack(found: Figure, floor: Figure) -> tuple[str, float | None]:
+    """For a figure that equal samples have as high as the floor: how far below it."""
+    if found.value is None or floor.value is None:
+        return UNKNOWN, None
+    return _sigmas(floor.value - found.value, found, floor)
+
+
 JUDGES = {
+    "excess": _excess,
+    "lack": _lack,
     "ratio": _ratio,
     "auc": _auc,
     "p": _p_value,
