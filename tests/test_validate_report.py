@@ -198,11 +198,14 @@ def test_the_page_needs_nothing_but_itself(report: Report) -> None:
 def test_verdict_covers_all_figures(report: Report) -> None:
     rows = verdict(report.metrics)
     labels = [(row.group, row.label) for row in rows]
-    assert len(set(labels)) == len(labels) == 25
-    assert all(row.state != UNKNOWN for row in rows)
+    assert len(set(labels)) == len(labels) == 39
+    unknown = {row.name for row in rows if row.state == UNKNOWN}
+    assert unknown <= {"fpd", "modes.ndb_p_value"}, "these need more showers"
     near = sum(row.state == NEAR for row in rows)
-    assert near >= 18, "two samples of one generator should lie near the floor"
-    assert headline(report.metrics, rows).startswith(f"{near} of 25 figures lie near the floor")
+    judged = len(rows) - len(unknown)
+    assert near >= 0.7 * judged, "two samples of one generator should lie near the floor"
+    said = headline(report.metrics, rows)
+    assert said.startswith(f"{near} of {judged} figures lie near the floor")
 
 
 def test_verdict_calls_a_bad_sample_bad() -> None:
