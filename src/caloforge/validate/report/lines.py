@@ -83,10 +83,11 @@ LINES: tuple[Line, ...] = (
     Line(
         "modes.ndb_p_value",
         "Diversity",
-        "p value, modes equally full",
+        "p value, number of unequal modes",
         "p",
         "clusters of like showers inside bins of energy",
     ),
+    Line("modes.jsd_p_value", "Diversity", "p value, modes equally full", "p"),
     Line(
         "memorisation.p_value",
         "Memorisation",
