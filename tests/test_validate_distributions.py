@@ -43,7 +43,7 @@ def test_distances_of_shifted_uniform_distributions() -> None:
     assert ks is not None
     assert w1 is not None
     assert ks["statistic"] == pytest.approx(0.25)
-    assert ks["p_value"] == 0.0
+    assert (ks["p_value"] or 0.0) < 1e-200
     assert w1["distance"] == pytest.approx(0.25)
     assert w1["normalised"] == pytest.approx(0.25 * np.sqrt(12), rel=1e-4)
     wide = wasserstein(grid, 2 * grid)

@@ -33,10 +33,11 @@ def frechet_distance(mean_1: Floats, cov_1: Floats, mean_2: Floats, cov_2: Float
     return float(shift @ shift + np.trace(cov_1) + np.trace(cov_2) - 2 * np.sqrt(mixed).sum())
 
 
-def _moments(sample: Floats) -> tuple[Floats, Floats]:
-    mean = sample.mean(axis=0)
-    centred = sample - mean
-    return mean, centred.T @ centred / (len(sample) - 1)
+def _moments(batch: Floats) -> tuple[Floats, Floats]:
+    """Mean and covariance of a batch, which is centred in place."""
+    mean = batch.mean(axis=0)
+    batch -= mean
+    return mean, batch.T @ batch / (len(batch) - 1)
 
 
 def _distances(
