@@ -312,7 +312,9 @@ def test_the_checksum_is_that_of_hdf5(content: bytes) -> None:
     assert same(int.from_bytes(raw[-4:], "little"), fletcher32(memoryview(content)))
 
 
-@pytest.mark.parametrize("content", [b"\xff" * 5_000_001, np.random.default_rng(3).bytes(4_300_000)])
+@pytest.mark.parametrize(
+    "content", [b"\xff" * 5_000_001, np.random.default_rng(3).bytes(4_300_000)]
+)
 def test_the_checksum_of_a_large_chunk_is_that_of_hdf5(content: bytes) -> None:
     test_the_checksum_is_that_of_hdf5.hypothesis.inner_test(content)  # type: ignore[attr-defined]
 
