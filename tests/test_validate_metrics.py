@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer
 from caloforge.showers import Incident, Showers
 from caloforge.validate import (
-    auc,
     cell_errors,
     correlation_difference,
     correlation_matrix,
@@ -19,8 +18,6 @@ from caloforge.validate import (
     diversity,
     halves,
     hellinger,
-    high_level_features,
-    low_level_features,
     memorisation,
     nearest,
     observables,
@@ -29,7 +26,6 @@ from caloforge.validate import (
     summarise,
 )
 from caloforge.validate.binning import binning, round_up
-from caloforge.validate.classifier import score_cells, score_network, score_trees
 from caloforge.validate.summary import keep_rows
 
 
@@ -128,40 +124,6 @@ def test_bins_depend_on_the_reference_alone() -> None:
 )
 def test_round_up(value: float, up: float) -> None:
     assert round_up(value) == pytest.approx(up)
-
-
-@pytest.mark.parametrize("score", [score_network, score_trees, score_cells])
-def test_auc_of_equal_and_of_different_samples(score: object) -> None:
-    reference, same = summarise(toy(400, 0))[0], summarise(toy(400, 1))[0]
-    wide = summarise(toy(400, 2, width=12.0))[0]
-    if score is score_cells:
-        equal = low_level_features(reference.kept, same.kept)
-        different = low_level_features(reference.kept, wide.kept)
-    else:
-        features = [high_level_features(sample) for sample in (reference, same, wide)]
-        equal, different = (features[0], features[1]), (features[0], features[2])
-    chance = auc(*equal, score, seeds=2)  # type: ignore[arg-type]
-    clear = auc(*different, score, seeds=2)  # type: ignore[arg-type]
-    assert chance["mean"] == pytest.approx(0.5, abs=0.1)
-    assert clear["mean"] is not None
-    assert clear["mean"] > 0.95
-    assert clear["showers"] == 400
-
-
-def test_auc_is_reproducible_and_refuses_tiny_samples() -> None:
-    features = [high_level_features(summarise(toy(60, seed))[0]) for seed in (0, 1)]
-    first = auc(features[0], features[1], score_network, seeds=2, seed=4)
-    assert first == auc(features[0], features[1], score_network, seeds=2, seed=4)
-    assert auc(features[0][:5], features[1], score_network)["mean"] is None
-
-
-def test_high_level_vector_is_the_one_of_the_calochallenge() -> None:
-    sample = summarise(toy(10, 0))[0]
-    table = high_level_features(sample)
-    assert table.shape == (10, 1 + 5 + 4 * 5 + 1 + 5)
-    assert table[:, 0] == pytest.approx(np.log10(sample.observables.energy))
-    assert table[:, 6:11] == pytest.approx(sample.observables.centre_x / 100)
-    assert table[:, -5:] == pytest.approx(sample.observables.sparsity)
 
 
 def test_hellinger_distance() -> None:

@@ -1,0 +1,42 @@
+"""Gradient-boosted trees on the shower shapes."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+
+from caloforge.validate.classifier.labelled import Features, Labelled, Score
+from caloforge.validate.observables import Floats
+
+TREES = 100
+LEAVES = 15
+
+
+def score_trees(train: Labelled, stop: Labelled, seed: int) -> Score:
+    """Probability of 'generated' from gradient-boosted trees.
+
+    At most 100 trees with 15 leaves, learning rate 0.1; as many of them are used as have the
+    smallest loss on ``stop``.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import log_loss
+
+    model = HistGradientBoostingClassifier(
+        learning_rate=0.1,
+        max_iter=TREES,
+        max_leaf_nodes=LEAVES,
+        min_samples_leaf=min(20, max(2, len(train.y) // 10)),
+        early_stopping=False,
+        random_state=seed,
+    )
+    model.fit(train.x, train.y)
+    stages = model.staged_predict_proba(stop.x)
+    losses = [log_loss(stop.y, stage[:, 1], labels=(0, 1)) for stage in stages]
+    best = int(np.argmin(losses))
+
+    def score(x: Features) -> Floats:
+        stage = next(islice(model.staged_predict_proba(x), best, None))
+        return np.asarray(stage[:, 1], dtype=np.float64)
+
+    return score
