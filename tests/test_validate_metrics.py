@@ -26,6 +26,7 @@ from caloforge.validate import (
     summarise,
 )
 from caloforge.validate.binning import binning, round_up
+from caloforge.validate.floor import paired
 from caloforge.validate.summary import keep_rows
 
 
@@ -224,6 +225,27 @@ def test_halves_have_the_same_incident_energies() -> None:
         first, second = np.sort(energy[mask]), np.sort(energy[~mask])
         assert np.abs(first - second).max() <= np.diff(np.sort(energy)).max()
         assert first.mean() == pytest.approx(second.mean(), rel=2e-3)
+
+
+def test_independent_halves_differ_in_their_energies() -> None:
+    gaps = []
+    for pairs in (True, False):
+        masks = [halves(energies(100), seed=seed, pairs=pairs) for seed in range(50)]
+        means = [energies(100)[m].mean() - energies(100)[~m].mean() for m in masks if m is not None]
+        gaps.append(float(np.std(means)))
+    assert gaps[1] == pytest.approx(energies(100).std() * 2 / np.sqrt(100), rel=0.3)
+    assert gaps[0] < 0.1 * gaps[1]
+
+
+def test_samples_with_the_same_energies_are_known() -> None:
+    rng = np.random.default_rng(1)
+    values = energies(500)
+    assert paired(values, rng.permutation(values))
+    assert paired(values, np.repeat(values, 3))
+    assert paired([5e4] * 3, [5e4] * 7)
+    others = [paired(values, rng.uniform(1e4, 1e5, 500)) for _ in range(100)]
+    assert np.mean(others) < 0.05
+    assert not paired(values, values * 1.1)
 
 
 def test_which_half_a_shower_falls_into_is_random() -> None:

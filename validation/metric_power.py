@@ -129,7 +129,7 @@ DISTORTIONS: dict[str, Distortion] = {
 
 
 def thirds(path: Path, seed: int, most: int) -> list[Showers]:
-    """Three disjoint random parts with one kind of column, the same number of showers each."""
+    """Three disjoint random parts with the same number of showers and the same energies."""
     with open_showers(path) as reader:
         showers = reader.read(0, min(len(reader), 3 * most))
     plain = Showers(
@@ -140,9 +140,12 @@ def thirds(path: Path, seed: int, most: int) -> list[Showers]:
         showers.energy,
         showers.provenance,
     )
-    order = np.random.default_rng(seed).permutation(len(plain))
     size = len(plain) // 3
-    return [plain[np.sort(order[k * size : (k + 1) * size])] for k in range(3)]
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(plain))[: 3 * size]
+    order = order[np.argsort(plain.incident.energy[order])].reshape(size, 3)
+    order = rng.permuted(order, axis=1)  # each part gets one of three neighbours in energy
+    return [plain[np.sort(part)] for part in order.T]
 
 
 def measure(

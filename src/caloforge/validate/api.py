@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caloforge._version import __version__
 from caloforge.atomic import atomic_folder, check_result_folder
@@ -18,7 +19,7 @@ from caloforge.showers import Showers
 from caloforge.store import open_showers
 from caloforge.validate.binning import binning
 from caloforge.validate.comparison import Comparison, Judged
-from caloforge.validate.floor import halves
+from caloforge.validate.floor import halves, paired
 from caloforge.validate.memorisation import Neighbours, neighbours
 from caloforge.validate.metrics import (
     SCHEMA,
@@ -157,7 +158,10 @@ def validate(
         opened = [stack.enter_context(_opened(each, "generated")) for each in several]
         for (gen, gen_file), label in zip(opened, labels, strict=True):
             ref.calorimeter.require_same(gen.calorimeter, gen_file or label)
-        judge = _Judge(ref, ref_file, training, seed, quick, classifiers, rules, tell)
+        energy = incident_energy(ref)
+        alike = all(paired(energy, incident_energy(gen)) for gen, _ in opened)
+        split = halves(energy, seed, pairs=alike)
+        judge = _Judge(ref, ref_file, split, training, seed, quick, classifiers, rules, tell)
         judged = [
             judge.judge(gen, gen_file, label)
             for (gen, gen_file), label in zip(opened, labels, strict=True)
@@ -217,6 +221,7 @@ class _Judge:
         self,
         ref: Source,
         ref_file: str | None,
+        split: NDArray[np.bool_] | None,
         training: Sample | None,
         seed: int,
         quick: bool,
@@ -227,7 +232,6 @@ class _Judge:
         self._seed, self._rules, self._tell = seed, rules, tell
         tell("reading the reference")
         self._edges = spectrum_edges(ref)
-        split = halves(incident_energy(ref), seed)
         self._halves = summarise(ref, self._edges, group=split, seed=seed)
         self.reference = join(self._halves)
         self.training: Showers | None = None

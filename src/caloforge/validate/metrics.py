@@ -12,7 +12,12 @@ from caloforge.showers import Showers
 from caloforge.validate.binning import Binning
 from caloforge.validate.calochallenge.energies import energy_separation
 from caloforge.validate.cells import cell_errors
-from caloforge.validate.classifier import MIN_SHOWERS, classifier_tests, high_level_features
+from caloforge.validate.classifier import (
+    classifier_tests,
+    high_level_features,
+    particle_transfer,
+)
+from caloforge.validate.classifier.area import MIN_SHOWERS
 from caloforge.validate.condition_scan import condition_scan
 from caloforge.validate.correlation import correlation_difference
 from caloforge.validate.distributions import distributions
@@ -188,9 +193,10 @@ def compare(
     result |= space_figures(reference, generated, setting)
     if setting.classifiers:
         progress("classifier tests")
-        result["auc"] = classifier_tests(
-            reference, generated, seeds=setting.seeds, seed=setting.seed
-        )
+        how = {"seeds": setting.seeds, "seed": setting.seed}
+        result["auc"] = classifier_tests(reference, generated, **how)
+        ref, gen = high_level_features(reference), high_level_features(generated)
+        result["transfer"] = particle_transfer(ref, gen, reference.pdg, generated.pdg, **how)
     progress("memorisation and diversity")
     result["memorisation"] = memorisation_metrics(*near, notes)
     result["diversity"] = diversity(reference.kept, generated.kept, seed=setting.seed)

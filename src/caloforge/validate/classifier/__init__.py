@@ -3,7 +3,7 @@
 scikit-learn and torch are imported inside the functions, so that importing this stays cheap.
 """
 
-from caloforge.validate.classifier.area import MIN_SHOWERS, auc
+from caloforge.validate.classifier.area import auc
 from caloforge.validate.classifier.calibration import (
     calibrated,
     cross_entropy,
@@ -25,7 +25,6 @@ from caloforge.validate.classifier.voxels import calochallenge_low, calochalleng
 from caloforge.validate.classifier.zones import low_level_features, low_level_inputs
 
 __all__ = [
-    "MIN_SHOWERS",
     "Labelled",
     "auc",
     "calibrated",

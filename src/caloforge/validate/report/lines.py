@@ -22,6 +22,7 @@ CLASSIFIERS = {
     "high": "network, high-level features",
     "high_trees": "boosted trees, high-level features",
     "low": "network, all cells",
+    "low_normed": "network, all cells over their layer",
 }
 RESPONSES = {"mean": "response against energy", "resolution": "resolution"}
 PROFILES = {
