@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +36,7 @@ from caloforge.validate import (
 from caloforge.validate.classifier import (
     calochallenge,
     calochallenge_network,
+    feature_transfer,
     image_features,
     low_level_inputs,
     resnet,
@@ -47,6 +51,16 @@ from caloforge.validate.classifier.labelled import Fit
 from caloforge.validate.classifier.zones import zones
 
 Floats = NDArray[np.float64]
+
+
+@pytest.fixture
+def torch() -> Iterator[Any]:
+    """torch with one thread: tiny networks lose much to more."""
+    module = pytest.importorskip("torch")
+    threads = module.get_num_threads()
+    module.set_num_threads(1)
+    yield module
+    module.set_num_threads(threads)
 
 
 def calorimeter() -> Calorimeter:
@@ -333,9 +347,8 @@ def test_validation_needs_no_torch() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_the_calochallenge_network_is_as_written() -> None:
+def test_the_calochallenge_network_is_as_written(torch: Any) -> None:
     d = 24
-    torch = pytest.importorskip("torch")
     model = calochallenge_network(d)
     count = sum(p.numel() for p in model.parameters())
     assert count == d * 2048 + 2048 + 2 * (2048 * 2048 + 2048) + 2048 + 1
@@ -356,8 +369,7 @@ def test_the_split_is_the_calochallenges() -> None:
     assert sorted(np.concatenate(parts)) == list(range(50))
 
 
-def test_the_best_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch")
+def test_the_best_epoch_is_kept(monkeypatch: pytest.MonkeyPatch, torch: Any) -> None:
     monkeypatch.setattr(calochallenge, "BATCH", 20)
     monkeypatch.setattr(calochallenge, "LEARNING_RATE", 0.05)
     torch.manual_seed(0)
@@ -367,9 +379,9 @@ def test_the_best_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test, _ = split_rows(200, rng)
     model = calochallenge_network(3, hidden=16)
     told: list[str] = []
-    history = train_best(model, pool, train, test, epochs=25, rng=rng, progress=told.append)
-    assert len(history) == len(told) == 25
-    assert told[3] == f"epoch 4 of 25: accuracy {history[3]:.4f}"
+    history = train_best(model, pool, train, test, epochs=12, rng=rng, progress=told.append)
+    assert len(history) == len(told) == 12
+    assert told[3] == f"epoch 4 of 12: accuracy {history[3]:.4f}"
     assert history[-1] < max(history)  # else the test says nothing
     x = np.concatenate([first, second])[test]
     with torch.no_grad():
@@ -377,8 +389,7 @@ def test_the_best_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.mean(guess == (test >= 200)) == pytest.approx(max(history))
 
 
-def test_batches_hold_the_labels_beside_their_rows() -> None:
-    torch = pytest.importorskip("torch")
+def test_batches_hold_the_labels_beside_their_rows(torch: Any) -> None:
     first, second = np.arange(5.0)[:, None], 10 + np.arange(5.0)[:, None]
     pool = Pool(first.astype(np.float32), csr_matrix(second), torch.device("cpu"))
     x, y = pool.batch(np.array([7, 0, 9, 4]))
@@ -387,8 +398,11 @@ def test_batches_hold_the_labels_beside_their_rows() -> None:
     assert np.array_equal(y[:, 0].numpy(), x[:, 0].numpy() >= 10)
 
 
-def test_the_calochallenge_classifier_tells_gaussians_apart() -> None:
-    torch = pytest.importorskip("torch")
+def test_the_calochallenge_classifier_tells_gaussians_apart(
+    monkeypatch: pytest.MonkeyPatch, torch: Any
+) -> None:
+    small = partial(calochallenge_network, hidden=512)
+    monkeypatch.setattr(calochallenge, "calochallenge_network", small)
     first, second = gaussians(250, 2.0)
     state = torch.random.get_rng_state()
     result = calochallenge_classifier(first, second, seed=3, device="cpu", epochs=2)
@@ -406,8 +420,7 @@ def test_the_calochallenge_classifier_tells_gaussians_apart() -> None:
     assert again == pytest.approx(result)
 
 
-def test_perfect_accuracy_ends_the_training_and_tiny_samples_have_none() -> None:
-    pytest.importorskip("torch")
+def test_perfect_accuracy_ends_the_training_and_tiny_samples_have_none(torch: Any) -> None:
     first, second = gaussians(60, 60.0, d=1)
     result = calochallenge_classifier(first, second, seed=0, device="cpu", epochs=9)
     epochs = result["epochs"]
@@ -420,8 +433,7 @@ def test_perfect_accuracy_ends_the_training_and_tiny_samples_have_none() -> None
     assert tiny["showers"] == 9
 
 
-def test_the_resnet_has_the_parameters_of_the_written_network() -> None:
-    torch = pytest.importorskip("torch")
+def test_the_resnet_has_the_parameters_of_the_written_network(torch: Any) -> None:
     model = resnet((7, 6, 5))
     stem = 32 * 7**3 + 2 * 32
     stages = 4 * (32 * 32 * 27 + 2 * 32)  # 32 planes: four convolutions and their normalisations
@@ -467,8 +479,7 @@ def test_images_have_the_axes_of_the_calochallenge() -> None:
         image_features(nothing)
 
 
-def test_the_resnet_test_runs_on_showers() -> None:
-    pytest.importorskip("torch")
+def test_the_resnet_test_runs_on_showers(torch: Any) -> None:
     result = resnet_classifier(toy(20, 0), toy(20, 1), seed=0, device="cpu", epochs=1)
     assert result["auc"] is not None
     assert 0.0 <= result["auc"] <= 1.0
@@ -486,10 +497,10 @@ def types(n: int, shift: float, seed: int) -> tuple[Floats, NDArray[np.int32]]:
 
 def test_particle_transfer_of_equal_samples_is_even() -> None:
     (ref, ref_pdg), (gen, gen_pdg) = types(300, 0.0, 0), types(250, 0.0, 1)
-    result = particle_transfer(ref, gen, ref_pdg, gen_pdg, seeds=3)
+    result = feature_transfer(ref, gen, ref_pdg, gen_pdg, seeds=2)
     assert result is not None
     assert result["types"] == [11, 211]
-    assert (result["showers"], result["seeds"]) == (250, 3)
+    assert (result["showers"], result["seeds"]) == (250, 2)
     best = float(norm.cdf(2 / np.sqrt(2)))
     for name in ("auc", "accuracy"):
         assert set(result[name]) == {
@@ -503,12 +514,12 @@ def test_particle_transfer_of_equal_samples_is_even() -> None:
         assert 0 < figures["std"] < 0.1
     for figures in result["accuracy"].values():
         assert figures["mean"] == pytest.approx(norm.cdf(1.0), abs=0.1)
-    assert result == particle_transfer(ref, gen, ref_pdg, gen_pdg, seeds=3)
+    assert result == feature_transfer(ref, gen, ref_pdg, gen_pdg, seeds=2)
 
 
 def test_particle_transfer_sees_types_that_are_too_different() -> None:
     (ref, ref_pdg), (gen, gen_pdg) = types(600, 0.0, 0), types(600, 3.0, 1)
-    result = particle_transfer(ref, gen, ref_pdg, gen_pdg, seeds=2)
+    result = feature_transfer(ref, gen, ref_pdg, gen_pdg, seeds=2)
     assert result is not None
     mean = {key: value["mean"] for key, value in result["accuracy"].items()}
     assert mean["generated_generated"] > mean["reference_reference"] + 0.1
@@ -520,17 +531,37 @@ def test_particle_transfer_of_three_types_is_the_mean_of_the_pairs() -> None:
     pdg = np.repeat(np.array([11, 22, 211], np.int32), 200)
     centre = np.array([0.0, 0.0, 60.0])[np.searchsorted([11, 22, 211], pdg)]
     first, second = (rng.standard_normal((600, 1)) + centre[:, None] for _ in range(2))
-    result = particle_transfer(first, second, pdg, pdg, seeds=2)
+    result = feature_transfer(first, second, pdg, pdg, seeds=1)
     assert result is not None
     for figures in result["auc"].values():  # one pair by chance, two pairs always
-        assert figures["mean"] == pytest.approx((0.5 + 1 + 1) / 3, abs=0.06)
+        assert figures["mean"] == pytest.approx((0.5 + 1 + 1) / 3, abs=0.07)
 
 
 def test_one_particle_type_cannot_be_told_from_itself() -> None:
     (ref, ref_pdg), (gen, gen_pdg) = types(50, 0.0, 0), types(50, 0.0, 1)
-    assert particle_transfer(ref, gen, ref_pdg * 0 + 11, gen_pdg) is None
-    assert particle_transfer(ref, gen[:59], ref_pdg, gen_pdg[:59]) is None  # 9 of the second
-    one = particle_transfer(ref, gen[:60], ref_pdg, gen_pdg[:60], seeds=1)
+    assert feature_transfer(ref, gen, ref_pdg * 0 + 11, gen_pdg) is None
+    assert feature_transfer(ref, gen[:59], ref_pdg, gen_pdg[:59]) is None  # 9 of the second
+    one = feature_transfer(ref, gen[:60], ref_pdg, gen_pdg[:60], seeds=1)
     assert one is not None
     assert one["showers"] == 10
     assert one["auc"]["reference_reference"]["std"] is None
+
+
+def test_particle_transfer_reads_the_types_of_showers() -> None:
+    kinds = [toy(60, 0), toy(60, 1, middle=30.0, pdg=22)]
+    reference = Showers.concatenate(kinds)
+    generated = Showers.concatenate([toy(60, 2), toy(60, 3, middle=30.0, pdg=22)])
+    result = particle_transfer(reference, generated, seeds=1)
+    assert result is not None
+    assert (result["types"], result["showers"]) == ([11, 22], 60)
+    for figures in result["auc"].values():
+        assert figures["mean"] > 0.8
+    assert particle_transfer(reference, kinds[0]) is None
+    nameless = Showers(
+        generated.calorimeter,
+        Incident({"energy": generated.incident.energy}),
+        generated.offset,
+        generated.cell,
+        generated.energy,
+    )
+    assert particle_transfer(reference, nameless) is None

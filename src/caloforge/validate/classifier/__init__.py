@@ -16,16 +16,14 @@ from caloforge.validate.classifier.calochallenge import (
 )
 from caloforge.validate.classifier.default import classifier_tests
 from caloforge.validate.classifier.features import high_level_features
-from caloforge.validate.classifier.labelled import Labelled
 from caloforge.validate.classifier.networks import score_cells, score_joined, score_network
 from caloforge.validate.classifier.resnet import image_features, resnet, resnet_classifier
-from caloforge.validate.classifier.transfer import particle_transfer
+from caloforge.validate.classifier.transfer import feature_transfer, particle_transfer
 from caloforge.validate.classifier.trees import score_trees
 from caloforge.validate.classifier.voxels import calochallenge_low, calochallenge_low_normed
 from caloforge.validate.classifier.zones import low_level_features, low_level_inputs
 
 __all__ = [
-    "Labelled",
     "auc",
     "calibrated",
     "calochallenge_classifier",
@@ -35,6 +33,7 @@ __all__ = [
     "classifier_tests",
     "cross_entropy",
     "divergence",
+    "feature_transfer",
     "high_level_features",
     "image_features",
     "low_level_features",

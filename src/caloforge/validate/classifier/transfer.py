@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.showers import Showers
 from caloforge.validate.classifier.area import MIN_SHOWERS, Figures, three_parts, workers
+from caloforge.validate.classifier.features import high_level_features
 from caloforge.validate.classifier.labelled import Features, Labelled, Score
 from caloforge.validate.classifier.trees import score_trees
 from caloforge.validate.observables import Floats
+from caloforge.validate.summary import summarise
 
 MAX_SHOWERS = 10_000
 """Showers of one particle type and sample that are used at most (a seeded choice)."""
@@ -55,18 +58,12 @@ def _once(samples: dict[str, list[Features]], seed: int) -> Floats:
 
 
 def particle_transfer(
-    reference: Features,
-    generated: Features,
-    reference_pdg: Codes,
-    generated_pdg: Codes,
-    *,
-    seeds: int = 5,
-    seed: int = 0,
+    reference: Showers, generated: Showers, *, seeds: int = 5, seed: int = 0
 ) -> dict[str, Any] | None:
     """Train a particle classifier on one sample, test it on both: four combinations.
 
-    Boosted trees (:func:`score_trees`) on high-level features tell the particle types of ``pdg``
-    apart. Trained on reference showers, they are tested on other reference showers and on
+    Boosted trees (:func:`score_trees`) on :func:`high_level_features` tell the particle types of
+    ``pdg`` apart. Trained on reference showers, they are tested on other reference showers and on
     generated ones; trained on generated showers, on generated and reference ones. A generator
     that gives its showers the features of their particle has four equal figures. Training on
     generated and testing on reference showers falls where it makes the types too different or
@@ -76,10 +73,8 @@ def particle_transfer(
     one) of the AUC and of the accuracy at probability 1/2.
 
     Args:
-        reference: (n, d) features, :func:`high_level_features` in most cases.
-        generated: (m, d), the same features.
-        reference_pdg: (n,) PDG codes of the incident particles.
-        generated_pdg: (m,).
+        reference: full simulation, with a ``pdg`` column.
+        generated: the showers to judge.
         seeds: number of splits and starts.
         seed: fixes every choice.
 
@@ -93,6 +88,26 @@ def particle_transfer(
     Source: M. Paganini, L. de Oliveira, B. Nachman, CaloGAN (arXiv:1712.10321), particle
     identification trained and tested on Geant4 and on generated showers.
     """
+    samples = (reference, generated)
+    if not all("pdg" in sample.incident and len(sample) for sample in samples):
+        return None
+    codes = [sample.incident["pdg"] for sample in samples]
+    if len(set(map(int, codes[0])) & set(map(int, codes[1]))) < 2:
+        return None
+    first, second = (high_level_features(summarise(sample)[0]) for sample in samples)
+    return feature_transfer(first, second, codes[0], codes[1], seeds=seeds, seed=seed)
+
+
+def feature_transfer(
+    reference: Features,
+    generated: Features,
+    reference_pdg: Codes,
+    generated_pdg: Codes,
+    *,
+    seeds: int = 5,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """:func:`particle_transfer` of features (n, d) and (m, d) with PDG codes (n,) and (m,)."""
     codes = sorted(set(map(int, reference_pdg)) & set(map(int, generated_pdg)))
     counts = {
         code: min(int(np.sum(reference_pdg == code)), int(np.sum(generated_pdg == code)))
