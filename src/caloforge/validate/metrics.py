@@ -193,10 +193,11 @@ def compare(
     result |= space_figures(reference, generated, setting)
     if setting.classifiers:
         progress("classifier tests")
-        how = {"seeds": setting.seeds, "seed": setting.seed}
-        result["auc"] = classifier_tests(reference, generated, **how)
-        ref, gen = high_level_features(reference), high_level_features(generated)
-        result["transfer"] = particle_transfer(ref, gen, reference.pdg, generated.pdg, **how)
+        seeds, seed = setting.seeds, setting.seed
+        result["auc"] = classifier_tests(reference, generated, seeds=seeds, seed=seed)
+        result["transfer"] = particle_transfer(
+            reference.kept, generated.kept, seeds=seeds, seed=seed
+        )
     progress("memorisation and diversity")
     result["memorisation"] = memorisation_metrics(*near, notes)
     result["diversity"] = diversity(reference.kept, generated.kept, seed=setting.seed)

@@ -70,8 +70,8 @@ class Summary:
 
     ``spectrum`` counts hits per bin of ``spectrum_edges`` (with under- and overflow); ``kept``
     holds a random subsample of whole showers, at most :data:`KEEP`. Hits below ``threshold`` (MeV)
-    do not count. ``pdg`` (n,) is the code of the incident particle, 0 if unknown. ``folds`` are the
-    same sums over disjoint parts of the sample, ``fold`` (n,) is the part of each shower.
+    do not count. ``folds`` are the same sums over disjoint parts of the sample, ``fold`` (n,) is
+    the part of each shower.
     """
 
     calorimeter: Calorimeter
@@ -81,7 +81,6 @@ class Summary:
     spectrum_edges: Floats
     kept: Showers
     threshold: float = 0.0
-    pdg: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     folds: tuple[Fold, ...] = ()
     fold: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -103,7 +102,6 @@ class Summary:
             profiles=_total([fold.profiles for fold in others]),
             spectrum=np.sum([fold.spectrum for fold in others], axis=0),
             kept=self.kept[:0],
-            pdg=self.pdg[mine],
             folds=(),
             fold=self.fold[mine],
         )
@@ -153,15 +151,12 @@ class _Growing:
         self.profiles: list[list[Profiles]] = [[] for _ in range(folds)]
         self.spectrum = np.zeros((folds, len(edges) + 1))
         self.kept: list[Showers] = []
-        self.pdg = np.zeros(n, np.int64)
         self.fold = np.arange(n, dtype=np.int64) % max(folds, 1)
 
     def add(self, showers: Showers, keep: NDArray[np.bool_]) -> None:
         """Take in the next showers; those of ``keep`` stay whole."""
         self.rows.add(observables(showers))
         fold = self.fold[self.seen : self.seen + len(showers)]
-        if "pdg" in showers.incident.columns:
-            self.pdg[self.seen : self.seen + len(showers)] = showers.incident["pdg"]
         self.seen += len(showers)
         for number in np.unique(fold).tolist():
             part = showers[fold == number]
@@ -186,7 +181,6 @@ class _Growing:
             self.edges,
             Showers.concatenate(self.kept),
             self.threshold,
-            self.pdg,
             folds,
             self.fold,
         )
@@ -281,7 +275,6 @@ def join(parts: list[Summary]) -> Summary:
         first.spectrum_edges,
         Showers.concatenate([part.kept for part in parts]),
         first.threshold,
-        np.concatenate([part.pdg for part in parts]),
         tuple(_join_folds(parts, k) for k in range(max(len(part.folds) for part in parts))),
         np.concatenate([part.fold for part in parts]),
     )
