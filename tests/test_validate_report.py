@@ -56,6 +56,7 @@ KEYS = {
     "prdc",
     "response_fit",
     "scan",
+    "scan_pull",
     "ssim",
     "tails",
     "threedgan",
@@ -188,7 +189,7 @@ def test_the_page_needs_nothing_but_itself(report: Report) -> None:
     assert "http://" not in text
     assert "https://" not in text
     names = sorted(path.stem for path in (report.path / "figures").glob("*.png"))
-    assert page.count('src="data:image/png;base64,') == len(names) == 11
+    assert page.count('src="data:image/png;base64,') == len(names) == 14
     assert names == sorted(path.stem for path in (report.path / "figures").glob("*.pdf"))
     assert "neighbours" in names
     assert "toy against Geant4" in page
@@ -199,7 +200,7 @@ def test_the_page_needs_nothing_but_itself(report: Report) -> None:
 def test_verdict_covers_all_figures(report: Report) -> None:
     rows = verdict(report.metrics)
     labels = [(row.group, row.label) for row in rows]
-    assert len(set(labels)) == len(labels) == 41
+    assert len(set(labels)) == len(labels) == 43
     unknown = {row.name for row in rows if row.state == UNKNOWN}
     few = {"fpd", "modes.ndb_p_value", "modes.jsd_p_value", "tails.smallest_p_holm"}
     assert unknown <= few, "these need more showers"
@@ -272,7 +273,7 @@ def test_odd_samples_give_a_report_without_nan(
     assert (metrics["floor"] is None) == ("floor" in notes) == (len(reference) < 4)
     assert report.path == tmp_path / "out"
     page = bare_page(tmp_path / "out")
-    assert page.count('src="data:image/png;base64,') == 10 + bool(
+    assert page.count('src="data:image/png;base64,') == 13 + bool(
         reference.n_hits and generated.n_hits
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -139,3 +139,21 @@ def condition_scan(
             }
         )
     return rows
+
+
+def scan_pull(rows: Sequence[Mapping[str, Any]] | None) -> dict[str, float | None]:
+    """Root mean square of the pulls of a :func:`condition_scan`: of the ``mean`` and the ``width``.
+
+    Over all bins and observables, correlated as they are. About 1 for equal samples (less where
+    they share their incident energies); None without pulls.
+    """
+    result: dict[str, float | None] = {}
+    for key in ("mean", "width"):
+        pulls = [
+            entry[f"{key}_pull"]
+            for row in rows or ()
+            for entry in row["observables"].values()
+            if entry[f"{key}_pull"] is not None
+        ]
+        result[key] = float(np.sqrt(np.mean(np.square(pulls)))) if pulls else None
+    return result

@@ -18,7 +18,7 @@ from caloforge.validate.classifier import (
     particle_transfer,
 )
 from caloforge.validate.classifier.area import MIN_SHOWERS
-from caloforge.validate.condition_scan import condition_scan
+from caloforge.validate.condition_scan import condition_scan, scan_pull
 from caloforge.validate.correlation import correlation_difference
 from caloforge.validate.distributions import distributions
 from caloforge.validate.diversity import diversity
@@ -128,13 +128,15 @@ def distribution_figures(
     """Fits, tests of single distributions, tails, modes and scans over the conditions."""
     ref, gen = reference.observables, generated.observables
     rows = response(ref, gen, setting.edges)
+    scans = {by: condition_scan(ref, gen, by=by) for by in CONDITIONS}
     return {
         "response_fit": response_fit(rows),
         "energy_separation": energy_separation(reference, generated),
         "distributions": distributions(reference, generated),
         "tails": tails(reference, generated),
         "modes": mode_coverage(ref, gen, seed=setting.seed),
-        "scan": {by: condition_scan(ref, gen, by=by) for by in CONDITIONS},
+        "scan": scans,
+        "scan_pull": {by: scan_pull(rows) for by, rows in scans.items() if rows},
     }
 
 

@@ -31,6 +31,11 @@ PROFILES = {
     "x": "profile in x",
     "y": "profile in y",
 }
+SCANS = {"energy": "energy by energy", "theta": "angle by angle"}
+TRANSFERS = {
+    "reference_generated": "trained on the reference, tested on generated",
+    "generated_reference": "trained on generated, tested on the reference",
+}
 SPACES = {"high": "high-level features", "cells": "all cells"}
 CELLS = {"mean": "mean of single cells", "sigma": "spread of single cells"}
 
@@ -66,6 +71,15 @@ LINES: tuple[Line, ...] = (
     ),
     *(Line(f"cells.{k}_rel_error", "Mean |relative error|", label) for k, label in CELLS.items()),
     Line("threedgan.total", "Mean |relative error|", "3DGAN's figure of merit"),
+    *(
+        Line(f"scan_pull.{by}.{key}", "Scan over the conditions", f"pulls of the {key}s, {words}")
+        for by, words in SCANS.items()
+        for key in ("mean", "width")
+    ),
+    *(
+        Line(f"transfer.auc.{key}", "Particle transfer", f"AUC, {words}", "lack")
+        for key, words in TRANSFERS.items()
+    ),
     Line("correlation_difference", "Correlations", "mean |difference|"),
     Line(
         "distributions.smallest.p_holm",

@@ -16,8 +16,8 @@ STATES = (NEAR, VISIBLE, LARGE, UNKNOWN)
 NEAR_RATIO = 2.0
 LARGE_RATIO = 10.0
 LARGE_AUC = 0.75
-NEAR_SIGMAS = 3.0
-LARGE_SIGMAS = 10.0
+NEAR_SIGMAS = 5.0  # errors from five parts have long tails
+LARGE_SIGMAS = 20.0
 
 
 @dataclass(frozen=True)

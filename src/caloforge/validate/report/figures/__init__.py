@@ -13,12 +13,15 @@ from caloforge.validate.report.figures import (
     energy_response,
     etot,
     events,
+    hits_by_energy,
     images,
     lateral,
     layer_energies,
     longitudinal,
     neighbours,
     overview,
+    profile_by_energy,
+    response_by_energy,
     spectrum,
     widths,
 )
@@ -34,6 +37,9 @@ TOGETHER: tuple[ModuleType, ...] = (
     spectrum,
     layer_energies,
     widths,
+    response_by_energy,
+    hits_by_energy,
+    profile_by_energy,
 )
 """All samples in one figure."""
 
