@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.sparse import csr_matrix
 from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter, CartesianGrid, CylindricalGrid, Layer
@@ -45,7 +46,7 @@ from caloforge.validate.classifier import (
     score_network,
     score_trees,
 )
-from caloforge.validate.classifier.area import three_parts
+from caloforge.validate.classifier.area import chance_error, three_parts
 from caloforge.validate.classifier.calochallenge import Pool, split_rows, train_best
 from caloforge.validate.classifier.labelled import Fit
 from caloforge.validate.classifier.zones import zones
@@ -166,13 +167,21 @@ def test_auc_of_equal_and_of_different_showers(score: Fit) -> None:
     assert clear["showers"] == 250
 
 
+def test_the_error_by_chance_is_that_of_guessing() -> None:
+    rng = np.random.default_rng(1)
+    y = np.repeat([0, 1], 60)
+    areas = [roc_auc_score(y, rng.random(120)) for _ in range(800)]
+    assert chance_error(60) == pytest.approx(np.std(areas), rel=0.1)
+
+
 def test_auc_is_reproducible_and_refuses_tiny_samples() -> None:
     features = [high_level_features(summarise(toy(60, seed))[0]) for seed in (0, 1)]
     first = auc(features[0], features[1], score_network, seeds=2, seed=4)
     assert first == auc(features[0], features[1], score_network, seeds=2, seed=4)
     assert first != auc(features[0], features[1], score_network, seeds=2, seed=5)
     tiny = auc(features[0][:5], features[1], score_network)
-    assert tiny == dict.fromkeys(("mean", "std", "calibrated", "jsd")) | {"showers": 5, "seeds": 0}
+    none = dict.fromkeys(("mean", "std", "error", "calibrated", "jsd"))
+    assert tiny == none | {"showers": 5, "seeds": 0}
 
 
 def test_the_three_parts_hold_every_shower_once() -> None:
@@ -193,7 +202,9 @@ def test_the_default_tests_tell_all_of_their_figures() -> None:
     different = classifier_tests(reference, wide, seeds=1)
     assert set(equal) == {"high", "high_trees", "low", "low_normed"}
     for name, figures in different.items():
-        assert set(figures) == {"mean", "std", "calibrated", "jsd", "showers", "seeds"}
+        keys = {"mean", "std", "error", "calibrated", "jsd", "showers", "seeds"}
+        assert set(figures) == keys
+        assert figures["error"] >= figures["std"]
         assert figures["mean"] is not None
         assert figures["jsd"] is not None
         assert figures["mean"] > 0.9, name

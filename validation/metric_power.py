@@ -71,6 +71,50 @@ def shuffled_layers(showers: Showers, _: Showers, size: float, rng: np.random.Ge
     return Showers.from_dense(showers.calorimeter, showers.incident, dense)
 
 
+def soft_hits_lost(showers: Showers, _: Showers, size: float, rng: np.random.Generator) -> Showers:
+    """A share of the hits, those of the lowest energy, is missing."""
+    limit = np.quantile(showers.energy, size)
+    return with_energy(showers, np.where(showers.energy > limit, showers.energy, 0))
+
+
+def _images(showers: Showers) -> Any:
+    """Dense cells (n, layers, x, y) of a regular grid."""
+    return showers.dense().reshape(len(showers), *(showers.calorimeter.grid_shape or ()))
+
+
+def _from_images(showers: Showers, images: Any) -> Showers:
+    return Showers.from_dense(
+        showers.calorimeter, showers.incident, images.reshape(len(showers), -1)
+    )
+
+
+def smeared(showers: Showers, _: Showers, size: float, rng: np.random.Generator) -> Showers:
+    """A share of every cell's energy goes to its two neighbours along the second axis."""
+    images = _images(showers)
+    aside = np.zeros_like(images)
+    aside[:, :, 1:] += images[:, :, :-1] / 2
+    aside[:, :, :-1] += images[:, :, 1:] / 2
+    return _from_images(showers, (1 - size) * images + size * aside)
+
+
+def shifted(showers: Showers, _: Showers, size: float, rng: np.random.Generator) -> Showers:
+    """A share of the showers stands one cell aside."""
+    images = _images(showers)
+    rows = rng.random(len(showers)) < size
+    images[rows, :, 1:] = images[rows, :, :-1]
+    images[rows, :, 0] = 0
+    return _from_images(showers, images)
+
+
+def late_start(showers: Showers, _: Showers, size: float, rng: np.random.Generator) -> Showers:
+    """A share of the showers starts one layer later."""
+    images = _images(showers)
+    rows = rng.random(len(showers)) < size
+    images[rows, 1:] = images[rows, :-1]
+    images[rows, 0] = 0
+    return _from_images(showers, images)
+
+
 def copies(showers: Showers, training: Showers, size: float, rng: np.random.Generator) -> Showers:
     """A share of the showers are training showers."""
     rows = np.flatnonzero(rng.random(len(showers)) < size)
@@ -122,6 +166,10 @@ DISTORTIONS: dict[str, Distortion] = {
     "cell noise": noise,
     "dead cells": dead_cells,
     "shuffled layers": shuffled_layers,
+    "soft hits lost": soft_hits_lost,
+    "smeared": smeared,
+    "shifted": shifted,
+    "late start": late_start,
     "copies of training": copies,
     "collapsed modes": collapsed,
     "dropped mode": dropped_mode,

@@ -41,6 +41,15 @@ def three_parts(reference: Features, generated: Features, seed: int) -> list[Lab
     return parts
 
 
+def chance_error(showers: int) -> float:
+    """Standard deviation of the AUC of a guessing classifier on ``showers`` of either sample.
+
+    sqrt((2 n + 1) / (12 n^2)). Source: H. B. Mann, D. R. Whitney, Ann. Math. Statist. 18 (1947) 50.
+    """
+    n = max(showers, 1)
+    return float(np.sqrt((2 * n + 1) / (12 * n * n)))
+
+
 def auc(
     reference: Features, generated: Features, score: Fit, *, seeds: int = 5, seed: int = 0
 ) -> Figures:
@@ -48,11 +57,12 @@ def auc(
 
     Equal numbers of both samples (a seeded choice), split 60/20/20 into training, early stopping
     and test. Repeated with ``seeds`` splits and starts. ``mean`` and ``std`` of the AUC as
-    measured (below 0.5 is possible by chance); ``calibrated``: mean AUC of the probabilities
-    after isotonic calibration on the early-stopping showers, as the CaloChallenge reports it
-    (ties make it differ a little from ``mean``); ``jsd``: mean Jensen-Shannon divergence (bits)
-    of the same probabilities, see :func:`divergence`; ``showers`` a side; ``seeds``. None with
-    fewer than 10 showers a side.
+    measured (below 0.5 is possible by chance); ``error``: the larger of ``std`` and of what chance
+    makes on so many test showers (:func:`chance_error`); ``calibrated``: mean AUC after isotonic
+    calibration on the early-stopping showers, as the CaloChallenge reports it (ties make it differ
+    a little from ``mean``); ``jsd``: mean Jensen-Shannon divergence (bits) of the calibrated
+    probabilities, see :func:`divergence`; ``showers`` a side; ``seeds``. None with fewer than 10
+    showers a side.
 
     Source: CaloChallenge classifier test; ``docs/metrics.md`` lists the differences.
     """
@@ -61,7 +71,7 @@ def auc(
 
     n = min(len(reference), len(generated))
     if n < MIN_SHOWERS:
-        empty: Figures = dict.fromkeys(("mean", "std", "calibrated", "jsd"))
+        empty: Figures = dict.fromkeys(("mean", "std", "error", "calibrated", "jsd"))
         return empty | {"showers": n, "seeds": 0}
     rng = np.random.default_rng(seed)
     ref, gen = (sample[rng.permutation(len(sample))[:n]] for sample in (reference, generated))
@@ -80,9 +90,12 @@ def auc(
     with threadpool_limits(1), ThreadPoolExecutor(workers()) as pool:
         values = np.array(list(pool.map(once, range(seed, seed + seeds))))
     mean = values.mean(axis=0)
+    std = float(np.std(values[:, 0], ddof=1)) if seeds > 1 else None
+    tested = n - sum(max(1, int(share * n)) for share in SHARES)
     return {
         "mean": float(mean[0]),
-        "std": float(np.std(values[:, 0], ddof=1)) if seeds > 1 else None,
+        "std": std,
+        "error": max(std or 0.0, chance_error(tested)),
         "calibrated": float(mean[1]),
         "jsd": float(mean[2]),
         "showers": n,
