@@ -204,7 +204,9 @@ def test_the_default_tests_tell_all_of_their_figures() -> None:
     for name, figures in different.items():
         keys = {"mean", "std", "error", "calibrated", "jsd", "showers", "seeds"}
         assert set(figures) == keys
-        assert figures["error"] >= figures["std"]
+        error, std = figures["error"], figures["std"]
+        assert error is not None
+        assert error >= (std or 0.0)
         assert figures["mean"] is not None
         assert figures["jsd"] is not None
         assert figures["mean"] > 0.9, name
