@@ -148,9 +148,8 @@ def test_metrics_have_the_schema(report: Report) -> None:
     assert metrics["reference"]["seconds_per_shower"] == 0.25
     assert metrics["generation_ms"] == 3.5
     assert set(metrics["auc"]) == {"high", "high_trees", "low", "low_normed"}
-    assert all(
-        set(v) >= {"mean", "std", "error", "showers", "seeds"} for v in metrics["auc"].values()
-    )
+    keys = {"mean", "std", "error", "calibrated", "jsd", "showers", "seeds"}
+    assert all(set(v) == keys for v in metrics["auc"].values())
     assert metrics["auc"]["low"]["seeds"] == metrics["settings"]["classifier_seeds"] == 2
     assert set(metrics["profiles"]) == {"longitudinal", "radius", "x", "y"}
     assert len(metrics["response"]) == 10

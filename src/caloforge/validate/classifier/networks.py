@@ -1,4 +1,4 @@
-"""The fast networks: scikit-learn's perceptron, stopped at the epoch with the best loss."""
+"""The fast networks: scikit-learn's perceptron, stopped at the epoch with the best AUC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from caloforge.validate.observables import Floats
 HIDDEN = (256, 256)
 LEARNING_RATE = 1e-3
 LEAST_GAIN = 1e-4
-"""An epoch counts as better only if the loss falls by more (nat)."""
+"""The AUC on the early-stopping showers must rise by more, or an epoch counts as idle."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,12 @@ EDGE = 1e-6
 
 
 def fit_network(train: Labelled, stop: Labelled, setting: Training, seed: int) -> Any:
-    """An MLPClassifier with the weights of the epoch that has the smallest loss on ``stop``.
+    """An MLPClassifier with the weights of the epoch that has the largest AUC on ``stop``.
 
-    ReLU, Adam 1e-3, L2 penalty 1e-4. One call of ``partial_fit`` is one epoch.
+    ReLU, Adam 1e-3, L2 penalty 1e-4. One call of ``partial_fit`` is one epoch. The AUC decides, not
+    the loss: scores that are too sure cost loss, not order, and are calibrated afterwards.
     """
-    from sklearn.metrics import log_loss
+    from sklearn.metrics import roc_auc_score
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(
@@ -48,14 +49,14 @@ def fit_network(train: Labelled, stop: Labelled, setting: Training, seed: int) -
         learning_rate_init=LEARNING_RATE,
         random_state=seed,
     )
-    best, idle = np.inf, 0
+    best, idle = -1.0, 0
     weights: list[list[NDArray[Any]]] = []
     for _ in range(setting.epochs):
         model.partial_fit(train.x, train.y, classes=(0, 1))
-        loss = log_loss(stop.y, model.predict_proba(stop.x)[:, 1], labels=(0, 1))
-        idle = 0 if loss < best - LEAST_GAIN else idle + 1
-        if loss < best:
-            best = loss
+        area = float(roc_auc_score(stop.y, model.predict_proba(stop.x)[:, 1]))
+        idle = 0 if area > best + LEAST_GAIN else idle + 1
+        if area > best:
+            best = area
             weights = [[w.copy() for w in part] for part in (model.coefs_, model.intercepts_)]
         if idle >= setting.patience:
             break

@@ -17,10 +17,10 @@ def score_trees(train: Labelled, stop: Labelled, seed: int) -> Score:
     """Probability of 'generated' from gradient-boosted trees.
 
     At most 100 trees with 15 leaves, learning rate 0.1; as many of them are used as have the
-    smallest loss on ``stop``.
+    largest AUC on ``stop``.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.metrics import log_loss
+    from sklearn.metrics import roc_auc_score
 
     model = HistGradientBoostingClassifier(
         learning_rate=0.1,
@@ -32,8 +32,8 @@ def score_trees(train: Labelled, stop: Labelled, seed: int) -> Score:
     )
     model.fit(train.x, train.y)
     stages = model.staged_predict_proba(stop.x)
-    losses = [log_loss(stop.y, stage[:, 1], labels=(0, 1)) for stage in stages]
-    best = int(np.argmin(losses))
+    areas = [roc_auc_score(stop.y, stage[:, 1]) for stage in stages]
+    best = int(np.argmax(areas))
 
     def score(x: Features) -> Floats:
         stage = next(islice(model.staged_predict_proba(x), best, None))
