@@ -18,7 +18,7 @@ NEIGHBOURS = 5
 MAX_SHOWERS = 10_000
 """Showers of each sample that :func:`prdc` looks at; its time grows with their square."""
 
-CELL_SHOWERS = 2500
+CELL_SHOWERS = 2000
 """Showers of each sample that :func:`prdc_cells` looks at."""
 
 EMPTY_CELL = 0.1
@@ -173,7 +173,7 @@ def log_cells(showers: Showers) -> Table:
 def prdc_cells(
     reference: Showers, generated: Showers, *, neighbours: int = NEIGHBOURS, seed: int = 0
 ) -> dict[str, Any]:
-    """:func:`prdc` of :func:`log_cells`, for at most 2500 showers of each sample.
+    """:func:`prdc` of :func:`log_cells`, for at most 2000 showers of each sample.
 
     Distances in single precision. Empty showers take part.
     """

@@ -23,7 +23,7 @@ DIVERGING = "PuOr_r"
 
 _OWN = {
     "figure.dpi": 100,
-    "savefig.dpi": 150,
+    "savefig.dpi": 130,
     "font.size": 12,
     "axes.labelsize": 13,
     "axes.titlesize": 13,
