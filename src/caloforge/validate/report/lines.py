@@ -72,7 +72,7 @@ LINES: tuple[Line, ...] = (
     *(Line(f"cells.{k}_rel_error", "Mean |relative error|", label) for k, label in CELLS.items()),
     Line("threedgan.total", "Mean |relative error|", "3DGAN's figure of merit"),
     *(
-        Line(f"scan_pull.{by}.{key}", "Scan over the conditions", f"pulls of the {key}s, {words}")
+        Line(f"scan_pull.{by}.{key}", "Scan", f"pulls of the {key}s, {words}")
         for by, words in SCANS.items()
         for key in ("mean", "width")
     ),

@@ -19,7 +19,13 @@ SPAN = (0.2, 300.0)
 
 
 def _known(rows: list[Row]) -> dict[str, float]:
-    return {f"{row.group}|{row.label}": row.over for row in rows if row.over is not None}
+    """Ratio to the floor of every figure that has one, by what to call it."""
+    return {_label(row): row.over for row in rows if row.over is not None}
+
+
+def _label(row: Row) -> str:
+    group = row.group.replace("|", "")
+    return f"{group[0].lower()}{group[1:]}, {row.label.replace('|', '')}"
 
 
 def draw(comparison: Comparison) -> Figure:
@@ -27,9 +33,9 @@ def draw(comparison: Comparison) -> Figure:
     tables = [_known(verdict(sample.metrics)) for sample in comparison.judged]
     names = list(dict.fromkeys(name for table in tables for name in table))
     height = 1.5 + 0.27 * max(len(names), 4)
-    figure = Figure(figsize=(8.2, height))
+    figure = Figure(figsize=(9.0, height))
     axes = figure.subplots()
-    margins(figure, 1, 1, left=3.4, right=0.25, bottom=0.65, top=0.2)
+    margins(figure, 1, 1, left=4.1, right=0.25, bottom=0.65, top=0.2)
     axes.axvspan(SPAN[0], NEAR_RATIO, color="0.9", linewidth=0)
     for limit in (1.0, NEAR_RATIO, LARGE_RATIO):
         axes.axvline(limit, color="0.5", linewidth=0.8, linestyle=":" if limit == 1 else "-")
@@ -41,7 +47,7 @@ def draw(comparison: Comparison) -> Figure:
     axes.set_xscale("log")
     axes.set_xlim(*SPAN)
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    axes.set_yticks(range(len(names)), [name.partition("|")[2] for name in names])
+    axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", which="both", length=0)
     axes.minorticks_off()
     axes.set_xlabel("figure / floor")
