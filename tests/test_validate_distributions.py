@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -375,3 +376,14 @@ def test_mode_features_are_eleven_numbers() -> None:
     assert features.shape == (7, 11)
     np.testing.assert_array_equal(features[:, 0], sample.total / sample.energy)
     assert features[:, 8:].sum(axis=1) == pytest.approx(1.0)
+
+
+def test_p_values_of_large_samples_are_numbers_without_warnings() -> None:
+    rng = np.random.default_rng(5)
+    first = rng.random(100_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for shift in np.linspace(0, 0.02, 41):
+            found = kolmogorov_smirnov(first, rng.random(100_000) + shift)
+            assert found is not None
+            assert 0 <= found["p_value"] <= 1

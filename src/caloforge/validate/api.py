@@ -232,15 +232,15 @@ class _Judge:
         self._seed, self._rules, self._tell = seed, rules, tell
         tell("reading the reference")
         self._edges = spectrum_edges(ref)
-        self._halves = summarise(ref, self._edges, group=split, seed=seed)
-        self.reference = join(self._halves)
+        parts = summarise(ref, self._edges, group=split, seed=seed)
+        self.reference = join(parts)
         self.training: Showers | None = None
         self._near: list[Neighbours] | None = None
         if training is not None:
             self.training = _training(training, ref, self.reference.threshold, seed, tell)
         if self.training is not None:
             tell("nearest training showers")
-            near = [neighbours(part.kept, self.training, seed=seed) for part in self._halves]
+            near = [neighbours(part.kept, self.training, seed=seed) for part in parts]
             self._near = near
         energy = self.reference.observables.energy
         self._setting = Setting(
@@ -264,12 +264,12 @@ class _Judge:
             },
             "reference": _describe(ref, self.reference, ref_file),
         }
-        self._floor = self._judge_halves()
+        self._floor = self._judge_halves(parts)
 
-    def _judge_halves(self) -> dict[str, Any] | None:
-        if len(self._halves) < 2:
+    def _judge_halves(self, parts: list[Summary]) -> dict[str, Any] | None:
+        if len(parts) < 2:
             return None
-        first, second = self._halves
+        first, second = parts
         near = (self._near[0], self._near[1]) if self._near else (None, None)
         return compare(first, second, near, self._setting, lambda s: self._tell(f"floor: {s}"))
 

@@ -44,14 +44,19 @@ def _compare(reference: ArrayLike, generated: ArrayLike) -> tuple[float, float] 
 
 
 def _p_value(first: Floats, second: Floats, statistic: float) -> float:
+    from scipy.special import kolmogorov
     from scipy.stats import ks_2samp, kstwo
 
     n, m = len(first), len(second)
-    if max(n, m) <= MAX_EXACT:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # where the exact value fails it is the asymptotic one
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where the exact value fails it is the asymptotic one
+        if max(n, m) <= MAX_EXACT:
             return float(ks_2samp(first, second).pvalue)
-    return float(np.clip(kstwo.sf(statistic, round(n * m / (n + m))), 0.0, 1.0))
+        size = round(n * m / (n + m))
+        p_value = float(kstwo.sf(statistic, size))
+    if not np.isfinite(p_value):
+        p_value = float(kolmogorov(statistic * np.sqrt(size)))
+    return float(np.clip(p_value, 0.0, 1.0))
 
 
 def kolmogorov_smirnov(reference: ArrayLike, generated: ArrayLike) -> Entry | None:

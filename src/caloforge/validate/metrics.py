@@ -140,25 +140,23 @@ def distribution_figures(
     }
 
 
-def _alike(sample: Summary, setting: Setting) -> tuple[Floats, Showers]:
-    """High-level features and whole showers, as many as the halves of the floor have.
+def _alike(features: Floats, kept: Showers, setting: Setting) -> tuple[Floats, Showers]:
+    """As many rows of features and whole showers as the halves of the floor have.
 
     Precision, recall and coverage depend on the number of showers: only so is the floor theirs.
     """
-    features = high_level_features(sample)
     rng = np.random.default_rng(setting.seed)
     rows = rng.permutation(len(features))[: setting.half]
-    kept = rng.permutation(len(sample.kept))[: setting.half]
-    return features[np.sort(rows)], sample.kept[np.sort(kept)]
+    some = rng.permutation(len(kept))[: setting.half]
+    return features[np.sort(rows)], kept[np.sort(some)]
 
 
 def space_figures(reference: Summary, generated: Summary, setting: Setting) -> dict[str, Any]:
     """Distances in the space of the high-level features, of the cells, of the images."""
     ref, gen = high_level_features(reference), high_level_features(generated)
     seed = setting.seed
-    (ref_half, ref_cells), (gen_half, gen_cells) = (
-        _alike(sample, setting) for sample in (reference, generated)
-    )
+    ref_half, ref_cells = _alike(ref, reference.kept, setting)
+    gen_half, gen_cells = _alike(gen, generated.kept, setting)
     return {
         "fpd": fpd(ref, gen, seed=seed),
         "kpd": kpd(ref, gen, seed=seed),
