@@ -386,4 +386,6 @@ def test_p_values_of_large_samples_are_numbers_without_warnings() -> None:
         for shift in np.linspace(0, 0.02, 41):
             found = kolmogorov_smirnov(first, rng.random(100_000) + shift)
             assert found is not None
-            assert 0 <= found["p_value"] <= 1
+            p_value = found["p_value"]
+            assert p_value is not None
+            assert 0 <= p_value <= 1
