@@ -107,9 +107,11 @@ def bench_io(
         measured = {}
         for layout in layouts:
             say(layout)
-            measured[layout] = _measure(
-                layout, reader, Path(data), folder, number, batch_size, workers, rounds
+            passes, size = prepare(
+                layout, reader, Path(data), folder, number, batch_size, workers, rounds + 1
             )
+            measured[layout] = _rate(passes, rounds), size / number
+            del passes  # its loader and the memory of that go with it
         waiting = None
         if "caloforge" in layouts:
             say("waiting")
@@ -128,21 +130,6 @@ def bench_io(
 
 Batches = Iterator[NDArray[np.float32] | torch.Tensor]
 Pass = Callable[[], Batches]
-
-
-def _measure(
-    layout: str,
-    reader: ShowerReader,
-    data: Path,
-    folder: Path,
-    number: int,
-    batch_size: int,
-    workers: int,
-    rounds: int,
-) -> tuple[float, float]:
-    """Showers per second and bytes per shower of a layout; nothing of it stays in memory."""
-    passes, size = prepare(layout, reader, data, folder, number, batch_size, workers, rounds + 1)
-    return _rate(passes, rounds), size / number
 
 
 def prepare(

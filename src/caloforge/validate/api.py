@@ -31,7 +31,7 @@ from caloforge.validate.metrics import (
     plain,
     spectra_note,
 )
-from caloforge.validate.requirements import Requirement, requirement
+from caloforge.validate.requirements import Requirement, requirement, shown
 from caloforge.validate.response import energy_edges
 from caloforge.validate.summary import (
     Source,
@@ -68,7 +68,7 @@ class Report:
     def missed(self) -> list[str]:
         """The requirements that are not met, in words."""
         return [
-            f"{entry['name']}: {rule['text']} is missed: {_shown(rule['value'])}"
+            f"{entry['name']}: {rule['text']} is missed: {shown(rule['value'])}"
             for entry in self.comparisons
             for rule in entry["requirements"]
             if not rule["met"]
@@ -78,10 +78,6 @@ class Report:
     def passed(self) -> bool:
         """Whether every requirement is met (also when there is none)."""
         return not self.missed
-
-
-def _shown(value: float | None) -> str:
-    return "not computed" if value is None else f"{value:.4g}"
 
 
 @contextmanager

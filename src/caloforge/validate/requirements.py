@@ -72,3 +72,8 @@ def requirement(text: str) -> Requirement:
             "'separation.hits<2*floor'"
         )
     return Requirement(text.strip(), parts["name"], parts["sign"], number, floor)
+
+
+def shown(value: float | None) -> str:
+    """The value of a requirement's figure in words."""
+    return "not computed" if value is None else f"{value:.4g}"

@@ -17,6 +17,7 @@ from caloforge.validate.report.figures import Drawn
 from caloforge.validate.report.lines import LINES
 from caloforge.validate.report.notes import plain_notes
 from caloforge.validate.report.verdict import Row, headline, verdict
+from caloforge.validate.requirements import shown
 
 
 def _data_uri(path: Path) -> str:
@@ -84,14 +85,10 @@ def _requirements(comparison: Comparison) -> list[dict[str, Any]]:
     """Every requirement of every sample, with the sample's name where there are several."""
     several = len(comparison.judged) > 1
     return [
-        rule | {"who": sample.name if several else "", "shown": _shown(rule["value"])}
+        rule | {"who": sample.name if several else "", "shown": shown(rule["value"])}
         for sample in comparison.judged
         for rule in sample.metrics["requirements"]
     ]
-
-
-def _shown(value: float | None) -> str:
-    return "not computed" if value is None else f"{value:.4g}"
 
 
 def _provenance(comparison: Comparison) -> dict[str, str]:
