@@ -28,7 +28,7 @@ from caloforge.validate import (
     summarise,
     validate,
 )
-from caloforge.validate.separation import layer_values
+from caloforge.validate.histograms import layer_values
 from helpers import small_calorimeter
 from official_evaluation import (
     NAMES,

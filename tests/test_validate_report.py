@@ -30,8 +30,9 @@ from caloforge.validate import Report, api, summarise, validate
 from caloforge.validate.api import _from_geant4
 from caloforge.validate.comparison import plain_label
 from caloforge.validate.report import figures
+from caloforge.validate.report.judges import LARGE, NEAR, UNKNOWN
 from caloforge.validate.report.notes import LABELS, OUTSIDE_LABEL, plain_notes
-from caloforge.validate.report.verdict import LARGE, NEAR, UNKNOWN, headline, verdict
+from caloforge.validate.report.verdict import headline, verdict
 
 REAL = Path(__file__).resolve().parents[2] / "shared/data/lcd_electrons_fixed_test.h5"
 KEYS = {
@@ -201,7 +202,7 @@ def test_the_page_needs_nothing_but_itself(report: Report) -> None:
 def test_verdict_covers_all_figures(report: Report) -> None:
     rows = verdict(report.metrics)
     labels = [(row.group, row.label) for row in rows]
-    assert len(set(labels)) == len(labels) == 43
+    assert len(set(labels)) == len(labels) == 44
     unknown = {row.name for row in rows if row.state == UNKNOWN}
     few = {"fpd", "modes.ndb_p_value", "modes.jsd_p_value", "tails.smallest_p_holm"}
     assert unknown <= few, "these need more showers"

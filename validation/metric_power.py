@@ -20,7 +20,8 @@ import numpy as np
 from caloforge.showers import Incident, Showers
 from caloforge.store import open_showers
 from caloforge.validate import validate
-from caloforge.validate.report.verdict import LARGE, NEAR, UNKNOWN, VISIBLE, verdict
+from caloforge.validate.report.judges import LARGE, NEAR, UNKNOWN, VISIBLE
+from caloforge.validate.report.verdict import verdict
 
 SIZES = (0.01, 0.03, 0.10)
 MARKS = {NEAR: ".", VISIBLE: "o", LARGE: "X", UNKNOWN: "-"}

@@ -19,7 +19,8 @@ from caloforge.showers import Showers
 from caloforge.store import open_showers
 from caloforge.validate.binning import binning
 from caloforge.validate.comparison import Comparison, Judged
-from caloforge.validate.floor import halves, paired
+from caloforge.validate.expectation import expectation
+from caloforge.validate.floor import folds, halves, paired
 from caloforge.validate.memorisation import Neighbours, neighbours
 from caloforge.validate.metrics import (
     SCHEMA,
@@ -156,8 +157,7 @@ def validate(
             ref.calorimeter.require_same(gen.calorimeter, gen_file or label)
         energy = incident_energy(ref)
         alike = all(paired(energy, incident_energy(gen)) for gen, _ in opened)
-        split = halves(energy, seed, pairs=alike)
-        judge = _Judge(ref, ref_file, split, training, seed, quick, classifiers, rules, tell)
+        judge = _Judge(ref, ref_file, alike, training, seed, quick, classifiers, rules, tell)
         judged = [
             judge.judge(gen, gen_file, label)
             for (gen, gen_file), label in zip(opened, labels, strict=True)
@@ -217,7 +217,7 @@ class _Judge:
         self,
         ref: Source,
         ref_file: str | None,
-        split: NDArray[np.bool_] | None,
+        alike: bool,
         training: Sample | None,
         seed: int,
         quick: bool,
@@ -225,10 +225,11 @@ class _Judge:
         rules: Sequence[Requirement],
         tell: Progress,
     ) -> None:
-        self._seed, self._rules, self._tell = seed, rules, tell
+        self._seed, self._alike, self._rules, self._tell = seed, alike, rules, tell
         tell("reading the reference")
         self._edges = spectrum_edges(ref)
-        parts = summarise(ref, self._edges, group=split, seed=seed)
+        split = halves(incident_energy(ref), seed, pairs=alike)
+        parts = summarise(ref, self._edges, group=split, fold=self._folds(ref), seed=seed)
         self.reference = join(parts)
         self.training: Showers | None = None
         self._near: list[Neighbours] | None = None
@@ -240,6 +241,7 @@ class _Judge:
             self._near = near
         energy = self.reference.observables.energy
         self._setting = Setting(
+            calorimeter=ref.calorimeter,
             bins=binning(self.reference),
             edges=energy_edges(energy),
             energies=metric_energies(energy),
@@ -267,12 +269,20 @@ class _Judge:
             return None
         first, second = parts
         near = (self._near[0], self._near[1]) if self._near else (None, None)
-        return compare(first, second, near, self._setting, lambda s: self._tell(f"floor: {s}"))
+
+        def tell(text: str) -> None:
+            self._tell(f"floor: {text}")
+
+        return compare(first, second, near, self._setting, tell, floor=True)
+
+    def _folds(self, source: Source) -> NDArray[np.int64]:
+        return folds(incident_energy(source), self._seed, pairs=self._alike)
 
     def judge(self, gen: Source, file: str | None, name: str) -> Judged:
         """Every figure of one generated sample."""
         self._tell(f"reading {name}")
-        summary = summarise(gen, self._edges, seed=self._seed + 1)[0]
+        fold = self._folds(gen)
+        summary = summarise(gen, self._edges, fold=fold, seed=self._seed + 1)[0]
         near = None
         if self.training is not None:
             near = neighbours(summary.kept, self.training, seed=self._seed)
@@ -280,7 +290,9 @@ class _Judge:
         metrics = self._common | {"name": name, "generated": _describe(gen, summary, file)}
         metrics["generation_ms"] = gen.provenance.find_source("generation_ms")
         metrics |= compare(self.reference, summary, (both, near), self._setting, self._tell)
-        metrics["floor"] = self._floor
+        metrics["floor"] = None
+        if self._floor is not None:
+            metrics["floor"] = expectation(self._floor, len(self.reference), len(summary))
         self._note(metrics, summary)
         metrics = plain(metrics)
         metrics["requirements"] = [rule.judge(metrics) for rule in self._rules]

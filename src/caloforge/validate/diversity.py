@@ -6,6 +6,7 @@ import numpy as np
 
 from caloforge.showers import Showers
 from caloforge.validate.distance import hellinger
+from caloforge.validate.observables import Floats
 from caloforge.validate.response import energy_bin, energy_edges
 
 BINS = 20
@@ -28,11 +29,14 @@ def diversity(
     with hits. ``ratio`` = sum over the bins of the mean pairwise distance of the generated showers
     over the same sum for the reference; ``bins`` used: those with two showers or more of both.
     Below 1 the showers are too much alike (1: as diverse). No unit.
+
+    ``ratio_error``: of a ratio of sums over B bins, sqrt(B / (B - 1) sum (g - ratio r)^2) / sum r;
+    None with fewer than two bins. Source: W. G. Cochran, Sampling Techniques (1977), chapter 6.
     """
     rng = np.random.default_rng(seed)
     reference = reference[reference.hits_per_shower > 0]
     generated = generated[generated.hits_per_shower > 0]
-    sums, used = [0.0, 0.0], 0
+    spread: list[list[float]] = []
     if len(reference):
         edges = energy_edges(reference.incident.energy, BINS)
         where = [energy_bin(s.incident.energy, edges) for s in (reference, generated)]
@@ -40,7 +44,22 @@ def diversity(
             rows = [rng.permutation(np.flatnonzero(bins == k))[:PER_BIN] for bins in where]
             if min(len(row) for row in rows) < 2:
                 continue
-            used += 1
-            for number, sample in enumerate((reference, generated)):
-                sums[number] += mean_pairwise_distance(sample[np.sort(rows[number])])
-    return {"ratio": sums[1] / sums[0] if sums[0] > 1e-6 else None, "bins": used}
+            spread.append(
+                [
+                    mean_pairwise_distance(sample[np.sort(row)])
+                    for sample, row in zip((reference, generated), rows, strict=True)
+                ]
+            )
+    return _ratio(np.array(spread).reshape(-1, 2))
+
+
+def _ratio(spread: Floats) -> dict[str, float | int | None]:
+    """``spread``: (bins, 2), of the reference and of the generated showers."""
+    bins, (ref, gen) = len(spread), spread.sum(axis=0)
+    if ref <= 1e-6:
+        return {"ratio": None, "ratio_error": None, "bins": bins}
+    ratio, error = float(gen / ref), None
+    if bins > 1:
+        residual = spread[:, 1] - ratio * spread[:, 0]
+        error = float(np.sqrt(bins / (bins - 1) * (residual**2).sum()) / ref)
+    return {"ratio": ratio, "ratio_error": error, "bins": bins}

@@ -1,15 +1,14 @@
-"""The floor: what the figures are when both samples are Geant4.
-
-One half of the reference is judged against the other. A generator cannot be told from the
-reference by a figure that lies near its floor.
-"""
+"""Samples cut in two for the floor, and into ten for the uncertainties."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from caloforge.validate.observables import Floats
+
 MIN_SHOWERS = 4
+FOLDS = 10
 
 
 def paired(reference: ArrayLike, generated: ArrayLike) -> bool:
@@ -25,6 +24,20 @@ def paired(reference: ArrayLike, generated: ArrayLike) -> bool:
     return bool(wasserstein_distance(ref, gen) <= 0.25 * spread)
 
 
+def _in_pairs(energy: Floats, rng: np.random.Generator, pairs: bool) -> NDArray[np.int64]:
+    """All rows in an order in which two that follow each other are a pair: by energy, or any."""
+    order = rng.permutation(len(energy))
+    return order[np.argsort(energy[order], kind="stable")] if pairs else order
+
+
+def _coins(order: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A coin for every pair: which of the two is in the second half."""
+    pairs = len(order) // 2
+    mask = np.zeros(len(order), dtype=np.bool_)
+    mask[order[2 * np.arange(pairs) + rng.integers(0, 2, pairs)]] = True
+    return mask
+
+
 def halves(energy: ArrayLike, seed: int = 0, *, pairs: bool = True) -> NDArray[np.bool_] | None:
     """A seeded random split into two halves, as a mask (n,).
 
@@ -35,14 +48,20 @@ def halves(energy: ArrayLike, seed: int = 0, *, pairs: bool = True) -> NDArray[n
     None when n < 4; an odd shower (with ``pairs`` the highest) goes into the first half (False).
     """
     values = np.asarray(energy, dtype=np.float64)
-    n = len(values)
-    if n < MIN_SHOWERS:
+    if len(values) < MIN_SHOWERS:
         return None
     rng = np.random.default_rng(seed)
-    order = rng.permutation(n)
-    if pairs:
-        order = order[np.argsort(values[order], kind="stable")]
-    coin = rng.integers(0, 2, n // 2)
-    mask = np.zeros(n, dtype=np.bool_)
-    mask[order[2 * np.arange(n // 2) + coin]] = True
-    return mask
+    return _coins(_in_pairs(values, rng, pairs), rng)
+
+
+def folds(energy: ArrayLike, seed: int = 0, *, pairs: bool = True) -> NDArray[np.int64]:
+    """A seeded random cut into ten equal parts, as numbers (n,); fewer parts below 20 showers.
+
+    With ``pairs`` all parts have the same incident energies (MeV). A pair of :func:`halves` with
+    the same seed lies in one part, so each part has its showers of both halves.
+    """
+    values = np.asarray(energy, dtype=np.float64)
+    order = _in_pairs(values, np.random.default_rng(seed), pairs)
+    numbers = np.empty(len(values), dtype=np.int64)
+    numbers[order] = np.arange(len(values)) // 2 % max(1, min(FOLDS, len(values) // 2))
+    return numbers

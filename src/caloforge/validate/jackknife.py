@@ -6,18 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from caloforge.validate.lookup import figure, names
-from caloforge.validate.summary import Summary
+from caloforge.validate.folded import Folded, Sums
+from caloforge.validate.lookup import nested, scalars
 
-Figures = Callable[[Summary, Summary], Mapping[str, Any]]
+Figures = Callable[[Sums, Sums], Mapping[str, Any]]
+MIN_FOLDS = 4
 
 
-def jackknife(reference: Summary, generated: Summary, figures: Figures) -> dict[str, Any]:
+def jackknife(reference: Folded, generated: Folded, figures: Figures) -> dict[str, Any]:
     """Statistical errors of all figures of two samples, in a dictionary of the same shape.
 
-    Both samples are cut into K = 10 disjoint folds (every tenth shower; fewer of small samples).
-    The figures are computed K times without the k-th fold of both, theta_k; then
+    Both samples are cut into K = 10 disjoint folds (fewer of small samples). The figures are
+    computed K times without the k-th fold of both, theta_k; then
 
         error^2 = (K - 1) / K sum_k (theta_k - mean theta)^2
 
@@ -27,25 +29,22 @@ def jackknife(reference: Summary, generated: Summary, figures: Figures) -> dict[
     Source: J. W. Tukey, Ann. Math. Statist. 29 (1958) 614; J. Shao, D. Tu, The Jackknife and
     Bootstrap (1995), section 2.3.
     """
-    folds = min(len(reference.folds), len(generated.folds))
-    if folds < 4:
+    folds = min(len(reference), len(generated))
+    if folds < MIN_FOLDS:
         return {}
-    tables = [figures(reference.without(k), generated.without(k)) for k in range(folds)]
-    errors: dict[str, Any] = {}
-    known = names(tables[0])
-    for name in known:
-        if any(other.startswith(f"{name}.") for other in known):
-            continue
-        values = [figure(table, name).value for table in tables]
-        if any(value is None for value in values):
-            continue
-        spread = np.array(values, dtype=np.float64)
-        size = float(np.sqrt((folds - 1) * np.mean((spread - spread.mean()) ** 2)))
-        _put(errors, name.split("."), size)
-    return errors
+    tables = [
+        figures(reference.sums(_all_but(k, reference)), generated.sums(_all_but(k, generated)))
+        for k in range(folds)
+    ]
+    return nested(
+        {
+            name: float(np.sqrt((folds - 1) * np.mean((values - values.mean()) ** 2)))
+            for name, values in scalars(tables).items()
+        }
+    )
 
 
-def _put(tree: dict[str, Any], path: list[str], value: float) -> None:
-    for key in path[:-1]:
-        tree = tree.setdefault(key, {})
-    tree[path[-1]] = value
+def _all_but(number: int, sample: Folded) -> NDArray[np.bool_]:
+    chosen = np.ones(len(sample), dtype=np.bool_)
+    chosen[number] = False
+    return chosen

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from caloforge.errors import ConfigError
 
@@ -51,6 +54,38 @@ _NO_FIGURES = {"schema", "caloforge", "geometry", "settings", "reference", "gene
 _NO_FIGURES |= {"floor", "errors", "name", "requirements"}
 
 
+def scalars(tables: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
+    """The values that several dictionaries have for the same figures: name to array.
+
+    Counts are no figures here, nor is a figure that is None in one of them.
+    """
+    known = names(tables[0])
+    found = {}
+    for name in known:
+        if any(other.startswith(f"{name}.") for other in known):
+            continue
+        values = [_at(table, name.split(".")) for table in tables]
+        if all(isinstance(value, float) for value in values):
+            found[name] = np.array(values, dtype=np.float64)
+    return found
+
+
+def put(tree: dict[str, Any], name: str, value: float) -> None:
+    """Write a figure into a dictionary, which grows the branches that it needs."""
+    *path, last = name.split(".")
+    for key in path:
+        tree = tree.setdefault(key, {})
+    tree[last] = value
+
+
+def nested(figures: Mapping[str, float]) -> dict[str, Any]:
+    """Figures by their names as dictionaries in dictionaries."""
+    tree: dict[str, Any] = {}
+    for name, value in figures.items():
+        put(tree, name, value)
+    return tree
+
+
 def figure(metrics: Mapping[str, Any], name: str) -> Figure:
     """One figure of a dictionary of ``validate``.
 
@@ -66,7 +101,8 @@ def figure(metrics: Mapping[str, Any], name: str) -> Figure:
     if isinstance(found, Mapping):
         key = next((k for k in VALUES if k in found), None)
         if key is not None:
-            beside = next((_number(found[k]) for k in ERRORS if k in found), None)
+            places = (*ERRORS, f"{key}_error")
+            beside = next((_number(found[k]) for k in places if k in found), None)
             inside = _number(_at(metrics.get("errors", {}), [*path, key]))
             return Figure(_number(found[key]), inside if beside is None else beside)
     elif name in names(metrics):

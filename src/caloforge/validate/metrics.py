@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 from caloforge.validate.binning import Binning
 from caloforge.validate.calochallenge.energies import energy_separation
@@ -19,17 +20,21 @@ from caloforge.validate.classifier import (
 )
 from caloforge.validate.classifier.area import MIN_SHOWERS
 from caloforge.validate.condition_scan import condition_scan, scan_pull
-from caloforge.validate.correlation import correlation_difference
+from caloforge.validate.correlation import correlation_difference, varies_in_theta
 from caloforge.validate.distributions import distributions
 from caloforge.validate.diversity import diversity
+from caloforge.validate.exchange import exchange
 from caloforge.validate.feature_space import fpd, kpd, prdc, prdc_cells
 from caloforge.validate.feature_space.arrays import standardise
+from caloforge.validate.folded import Sums, folded
 from caloforge.validate.jackknife import jackknife
+from caloforge.validate.lookup import nested, put
 from caloforge.validate.memorisation import Neighbours, data_copying, overlaps
 from caloforge.validate.mode_coverage import mode_coverage
 from caloforge.validate.observables import Floats
 from caloforge.validate.profiles import (
     LATERAL,
+    Profiles,
     Sum,
     lateral_edges,
     profile_difference,
@@ -37,11 +42,11 @@ from caloforge.validate.profiles import (
 )
 from caloforge.validate.response import response, response_error
 from caloforge.validate.response_fit import response_fit
-from caloforge.validate.separation import separation
+from caloforge.validate.separation import separate
 from caloforge.validate.ssim import ssim
 from caloforge.validate.summary import Summary
 from caloforge.validate.tails import tails
-from caloforge.validate.threedgan import threedgan_metric
+from caloforge.validate.threedgan import figure_of_merit
 
 CONDITIONS: tuple[Literal["energy", "theta"], ...] = ("energy", "theta")
 SCHEMA = 1
@@ -59,6 +64,7 @@ class Setting:
     showers in half of the reference; ``seeds``: of the classifiers.
     """
 
+    calorimeter: Calorimeter
     bins: Binning
     edges: Floats
     energies: Floats
@@ -68,7 +74,7 @@ class Setting:
     classifiers: bool
 
 
-def profile_metrics(reference: Summary, generated: Summary) -> dict[str, Any]:
+def profile_metrics(ref: Profiles, gen: Profiles, calorimeter: Calorimeter) -> dict[str, Any]:
     """Longitudinal and lateral profiles: summary and relative difference per bin."""
 
     def entry(ref: Sum, gen: Sum) -> dict[str, Any]:
@@ -77,10 +83,9 @@ def profile_metrics(reference: Summary, generated: Summary) -> dict[str, Any]:
             "rel_difference": relative_difference(ref, gen),
         }
 
-    ref, gen = reference.profiles, generated.profiles
     result = {"longitudinal": entry(ref.longitudinal, gen.longitudinal)}
     for axis in LATERAL:
-        edges = lateral_edges(reference.calorimeter, axis)
+        edges = lateral_edges(calorimeter, axis)
         result[axis] = {"edges": edges.tolist(), **entry(ref.lateral[axis], gen.lateral[axis])}
     return result
 
@@ -104,22 +109,45 @@ def memorisation_metrics(
     return data_copying(generated.distance, reference.distance)
 
 
-def table_figures(reference: Summary, generated: Summary, setting: Setting) -> dict[str, Any]:
-    """The figures that follow from per-shower tables and sums; the jackknife repeats these."""
-    power = separation(reference, generated, setting.bins)
-    rows = response(reference.observables, generated.observables, setting.edges)
-    ref, gen = reference.observables, generated.observables
+def table_figures(reference: Sums, generated: Sums, setting: Setting) -> dict[str, Any]:
+    """The figures that follow from sums over showers; the uncertainties repeat these."""
+    power = separate(reference.histograms, generated.histograms)
+    ref, gen = reference.table, generated.table
+    rows = response(ref, gen, setting.edges)
+    angle = varies_in_theta(ref) and varies_in_theta(gen)
     return {
         "separation": power.value,
         "separation_by_layer": power.by_layer,
         "separation_out_of_range": power.out_of_range,
         "response": rows,
         "response_error": response_error(rows),
-        "profiles": profile_metrics(reference, generated),
+        "profiles": profile_metrics(reference.profiles, generated.profiles, setting.calorimeter),
         "correlation_difference": correlation_difference(ref, gen),
         "cells": cell_errors(reference.profiles.cells, generated.profiles.cells),
+        "threedgan": figure_of_merit(reference.near, generated.near, setting.energies, angle=angle),
         "notes": power.notes,
     }
+
+
+def figures_with_errors(
+    reference: Summary, generated: Summary, setting: Setting, *, floor: bool
+) -> dict[str, Any]:
+    """The figures of :func:`table_figures` with their ``errors``.
+
+    Of two halves (``floor``) they are the means and standard deviations of :func:`exchange`.
+    """
+    ref, gen = (folded(each, setting.bins, setting.energies) for each in (reference, generated))
+
+    def figures(first: Sums, second: Sums) -> dict[str, Any]:
+        return table_figures(first, second, setting)
+
+    result = figures(ref.sums(), gen.sums())
+    if not floor:
+        return result | {"errors": jackknife(ref, gen, figures)}
+    means, deviations = exchange(ref, gen, figures, seed=setting.seed)
+    for name, value in means.items():
+        put(result, name, value)
+    return result | {"errors": nested(deviations)}
 
 
 def distribution_figures(
@@ -140,33 +168,29 @@ def distribution_figures(
     }
 
 
-def _alike(features: Floats, kept: Showers, setting: Setting) -> tuple[Floats, Showers]:
-    """As many rows of features and whole showers as the halves of the floor have.
+def _alike(sample: Floats | Showers, setting: Setting) -> Any:
+    """As many rows of features or whole showers as the halves of the floor have.
 
     Precision, recall and coverage depend on the number of showers: only so is the floor theirs.
     """
+    if len(sample) <= setting.half:
+        return sample
     rng = np.random.default_rng(setting.seed)
-    rows = rng.permutation(len(features))[: setting.half]
-    some = rng.permutation(len(kept))[: setting.half]
-    return features[np.sort(rows)], kept[np.sort(some)]
+    return sample[np.sort(rng.permutation(len(sample))[: setting.half])]
 
 
 def space_figures(reference: Summary, generated: Summary, setting: Setting) -> dict[str, Any]:
     """Distances in the space of the high-level features, of the cells, of the images."""
     ref, gen = high_level_features(reference), high_level_features(generated)
     seed = setting.seed
-    ref_half, ref_cells = _alike(ref, reference.kept, setting)
-    gen_half, gen_cells = _alike(gen, generated.kept, setting)
-    return {
-        "fpd": fpd(ref, gen, seed=seed),
-        "kpd": kpd(ref, gen, seed=seed),
-        "prdc": {
-            "high": prdc(*standardise(ref_half, gen_half), seed=seed),
-            "cells": prdc_cells(ref_cells, gen_cells, seed=seed),
-        },
-        "ssim": ssim(reference.kept, generated.kept, seed=seed),
-        "threedgan": threedgan_metric(reference.kept, generated.kept, setting.energies),
+    result: dict[str, Any] = {"fpd": fpd(ref, gen, seed=seed), "kpd": kpd(ref, gen, seed=seed)}
+    ref, gen = standardise(_alike(ref, setting), _alike(gen, setting))
+    cells = [_alike(sample.kept, setting) for sample in (reference, generated)]
+    result["prdc"] = {
+        "high": prdc(ref, gen, seed=seed),
+        "cells": prdc_cells(cells[0], cells[1], seed=seed),
     }
+    return result | {"ssim": ssim(reference.kept, generated.kept, seed=seed)}
 
 
 def compare(
@@ -175,18 +199,17 @@ def compare(
     near: tuple[Neighbours | None, Neighbours | None],
     setting: Setting,
     progress: Progress,
+    *,
+    floor: bool = False,
 ) -> dict[str, Any]:
     """The figures of two samples; null figures have their reason under ``notes``.
 
-    ``near`` holds the nearest training showers of the reference and of the generated sample.
+    ``near`` holds the nearest training showers of the reference and of the generated sample;
+    ``floor``: the samples are two halves of the reference.
     """
     progress("separation, response, profiles")
-    result = table_figures(reference, generated, setting)
+    result = figures_with_errors(reference, generated, setting, floor=floor)
     notes: dict[str, str] = dict(result.pop("notes"))
-    progress("uncertainties")
-    result["errors"] = jackknife(
-        reference, generated, lambda ref, gen: table_figures(ref, gen, setting)
-    )
     progress("distributions, tails, modes")
     result |= distribution_figures(reference, generated, setting)
     progress("distances in feature space")

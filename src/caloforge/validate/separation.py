@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from caloforge.validate.binning import LAYER_KEYS, SHOWER_KEYS, Binning, binning
-from caloforge.validate.observables import TINY, Floats
+from caloforge.validate.binning import Binning, binning
+from caloforge.validate.histograms import Counts, Histograms, histograms
+from caloforge.validate.observables import TINY
 from caloforge.validate.summary import Summary
 
 
@@ -45,37 +46,10 @@ class Separation:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def _counts(values: Floats, edges: Floats) -> Floats:
-    return np.histogram(values, bins=edges)[0].astype(np.float64)
-
-
-def _dropped(values: list[Floats], edges: list[Floats | None]) -> float | None:
-    total = outside = 0
-    for column, edge in zip(values, edges, strict=True):
-        if edge is not None:
-            total += len(column)
-            outside += int(np.count_nonzero((column < edge[0]) | (column > edge[-1])))
-    return outside / total if total else None
-
-
-def layer_values(sample: Summary, key: str, empty: bool = False) -> list[Floats]:
-    """The entries of a layer-wise observable, layer by layer: filled layers only.
-
-    Sparsity also counts the empty layers, and with ``empty`` centres and widths do, as 0.
-    """
-    table = getattr(sample.observables, key)
-    filled = sample.observables.layer_energy > 0
-    if key == "sparsity" or (empty and key != "layer_energy"):
-        return list(table.T)
-    return [table[filled[:, k], k] for k in range(table.shape[1])]
-
-
-def shower_values(sample: Summary, key: str) -> Floats:
-    """The entries of a shower-wise observable: depth of the filled showers, else of all."""
-    table = sample.observables
-    if key == "etot_over_einc":
-        return table.response
-    return table.depth[table.filled] if key == "depth" else table.hits
+def _dropped(counts: Sequence[Counts | None]) -> float | None:
+    known = [each for each in counts if each is not None]
+    entries = sum(each.entries for each in known)
+    return sum(each.outside for each in known) / entries if entries else None
 
 
 def separation(reference: Summary, generated: Summary, bins: Binning | None = None) -> Separation:
@@ -87,54 +61,52 @@ def separation(reference: Summary, generated: Summary, bins: Binning | None = No
         bins: the edges; the reference's :func:`binning` by default.
     """
     bins = bins or binning(reference)
-    result = Separation(notes={f"separation.{key}": text for key, text in bins.notes.items()})
-    _showers(result, reference, generated, bins.showers)
-    for key in LAYER_KEYS:
-        edges = bins.layers[key]
-        if key.endswith("_r") and all(edge is None for edge in edges):
-            continue  # no cylindrical layer: x and y say it all
-        ref, gen = (layer_values(s, key, bins.empty_layers) for s in (reference, generated))
-        _layers(result, key, ref, gen, edges)
-    result.value["cell_energy"] = separation_power(
-        reference.spectrum[1:-1], generated.spectrum[1:-1]
-    )
-    inside, total = generated.spectrum[1:-1].sum(), generated.spectrum.sum()
-    result.out_of_range["cell_energy"] = float(1 - inside / total) if total else None
-    if result.value["cell_energy"] is None:
+    return separate(histograms(reference, bins), histograms(generated, bins))
+
+
+def separate(reference: Histograms, generated: Histograms) -> Separation:
+    """Separation power of every observable between two sets of histograms with the same bins."""
+    notes = {f"separation.{key}": text for key, text in reference.notes.items()}
+    result = Separation(notes=notes)
+    for key, ref in reference.showers.items():
+        _shower(result, key, ref, generated.showers[key])
+    for key, layers in reference.layers.items():
+        _layers(result, key, layers, generated.layers[key])
+    cells = generated.cell_energy
+    power = separation_power(reference.cell_energy.inside, cells.inside)
+    result.value["cell_energy"] = power
+    result.out_of_range["cell_energy"] = _dropped([cells])
+    if power is None:
         result.notes["separation.cell_energy"] = "no hits above the threshold in either sample"
     return result
 
 
-def _showers(
-    result: Separation, reference: Summary, generated: Summary, bins: Mapping[str, Floats | None]
+def _shower(
+    result: Separation, key: str, reference: Counts | None, generated: Counts | None
 ) -> None:
-    for key in SHOWER_KEYS:
-        edges = bins[key]
-        ref, gen = shower_values(reference, key), shower_values(generated, key)
-        result.out_of_range[key] = _dropped([gen], [edges])
-        if edges is None:
-            result.value[key] = None
-            result.notes[f"separation.{key}"] = "every reference shower is empty"
-            continue
-        result.value[key] = separation_power(_counts(ref, edges), _counts(gen, edges))
-        if result.value[key] is None:
-            result.notes[f"separation.{key}"] = "no entry of either sample lies in range"
+    result.out_of_range[key] = _dropped([generated])
+    if reference is None or generated is None:
+        result.value[key] = None
+        result.notes[f"separation.{key}"] = "every reference shower is empty"
+        return
+    result.value[key] = separation_power(reference.inside, generated.inside)
+    if result.value[key] is None:
+        result.notes[f"separation.{key}"] = "no entry of either sample lies in range"
 
 
 def _layers(
     result: Separation,
     key: str,
-    reference: list[Floats],
-    generated: list[Floats],
-    edges: list[Floats | None],
+    reference: Sequence[Counts | None],
+    generated: Sequence[Counts | None],
 ) -> None:
     values = [
-        None if edge is None else separation_power(_counts(r, edge), _counts(g, edge))
-        for r, g, edge in zip(reference, generated, edges, strict=True)
+        None if ref is None or gen is None else separation_power(ref.inside, gen.inside)
+        for ref, gen in zip(reference, generated, strict=True)
     ]
     known = [value for value in values if value is not None]
     result.by_layer[key] = values
     result.value[key] = float(np.mean(known)) if known else None
-    result.out_of_range[key] = _dropped(generated, edges)
+    result.out_of_range[key] = _dropped(generated)
     if not known:
         result.notes[f"separation.{key}"] = "no layer has entries or cells apart along this axis"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -112,12 +113,11 @@ def ssim(reference: Showers, generated: Showers, *, seed: int = 0) -> dict[str, 
 
     Returns:
         None unless every layer has the same cells, at least 3 along each axis. Otherwise
-        ``pairs``, ``window`` and a list ``ranges``: for each ``data_range`` (GeV) the mean over the
-        pairs ``generated`` (generated with reference) and ``reference`` (reference with
-        reference), their standard errors ``_error``, and ``difference`` = generated - reference
-        with ``difference_error``, smaller as the pairs share a shower. Near 0 generated showers are
-        as similar to real ones as those among themselves. Figures are None without pairs, errors
-        with fewer than two.
+        ``pairs``, ``window`` and for each data range, '1e0' to '1e-6' GeV, the means over the pairs
+        ``generated`` (generated with reference) and ``reference`` (reference with reference),
+        their standard errors ``_error``, and ``value`` = generated - reference with its ``error``,
+        smaller as the pairs share a shower. Near 0 generated showers are as similar to real ones
+        as those among themselves. Figures are None without pairs, errors with fewer than two.
 
     Source: 3DGAN's validation (G. R. Khattak et al., Eur. Phys. J. C 82 (2022) 386) for the use of
     SSIM and the data ranges; the choice of pairs is this project's.
@@ -142,22 +142,26 @@ def ssim(reference: Showers, generated: Showers, *, seed: int = 0) -> dict[str, 
                 partner = _images(sample, other, shape)
                 values[key].append(structural_similarity(image, partner, DATA_RANGES, window))
     table = {key: np.concatenate(parts) for key, parts in values.items()}
-    table["difference"] = table["generated"] - table["reference"]
-    return {"pairs": count, "window": window, "ranges": _ranges(table)}
+    return {"pairs": count, "window": window} | _ranges(table)
 
 
 def _images(sample: Showers, rows: NDArray[np.int64], shape: tuple[int, int, int]) -> Floats:
     return sample[rows].dense().reshape(len(rows), *shape).astype(np.float64) * MEV
 
 
-def _ranges(table: dict[str, Floats]) -> list[dict[str, float | None]]:
-    result = []
+def _ranges(table: dict[str, Floats]) -> dict[str, dict[str, float | None]]:
+    result = {}
     for number, data_range in enumerate(DATA_RANGES):
-        entry: dict[str, float | None] = {"data_range": data_range}
+        entry: dict[str, float | None] = {}
         for key, values in table.items():
-            column = values[:, number]
-            n = len(column)
-            entry[key] = float(column.mean()) if n else None
-            entry[f"{key}_error"] = float(column.std(ddof=1) / np.sqrt(n)) if n > 1 else None
-        result.append(entry)
+            value, error = _mean(values[:, number])
+            entry |= {key: value, f"{key}_error": error}
+        value, error = _mean(table["generated"][:, number] - table["reference"][:, number])
+        result[f"1e{round(math.log10(data_range))}"] = entry | {"value": value, "error": error}
     return result
+
+
+def _mean(values: Floats) -> tuple[float | None, float | None]:
+    n = len(values)
+    error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else None
+    return float(values.mean()) if n else None, error

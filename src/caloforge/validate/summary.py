@@ -18,14 +18,13 @@ from caloforge.validate.calochallenge.data_sets import (
     reference_threshold,
 )
 from caloforge.validate.calochallenge.edges import VOXEL_EDGES, log_edges
+from caloforge.validate.floor import folds
 from caloforge.validate.observables import Floats, Observables, Rows, observables
 from caloforge.validate.profiles import Profiles, cell_spectrum, profiles
 
 BATCH = 500
 KEEP = 10_000
 SPECTRUM_EDGES = 50
-FOLDS = 10
-"""Disjoint parts of a sample that the jackknife leaves out one by one."""
 
 
 class Source(Protocol):
@@ -58,7 +57,7 @@ def incident_energy(source: Source) -> Floats:
 
 @dataclass(frozen=True)
 class Fold:
-    """The shapes of every tenth shower, for the jackknife."""
+    """The shapes of a tenth of the sample, for the uncertainties."""
 
     profiles: Profiles
     spectrum: Floats
@@ -70,8 +69,8 @@ class Summary:
 
     ``spectrum`` counts hits per bin of ``spectrum_edges`` (with under- and overflow); ``kept``
     holds a random subsample of whole showers, at most :data:`KEEP`. Hits below ``threshold`` (MeV)
-    do not count. ``folds`` are the same sums over disjoint parts of the sample, ``fold`` (n,) is
-    the part of each shower.
+    do not count. ``folds`` are the same sums over the parts of the sample that ``fold`` (n,) tells
+    for each shower, ``kept_fold`` for each of the kept ones.
     """
 
     calorimeter: Calorimeter
@@ -83,6 +82,7 @@ class Summary:
     threshold: float = 0.0
     folds: tuple[Fold, ...] = ()
     fold: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    kept_fold: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.observables)
@@ -92,18 +92,17 @@ class Summary:
         """Number of showers without a hit above the threshold."""
         return int(np.count_nonzero(~self.observables.filled))
 
-    def without(self, number: int) -> Summary:
-        """The summary of all folds but one; no whole showers are kept."""
-        others = [fold for k, fold in enumerate(self.folds) if k != number]
-        mine = self.fold != number
+    def part(self, number: int) -> Summary:
+        """The summary of one fold; no whole showers are kept."""
         return replace(
             self,
-            observables=self.observables[mine],
-            profiles=_total([fold.profiles for fold in others]),
-            spectrum=np.sum([fold.spectrum for fold in others], axis=0),
+            observables=self.observables[self.fold == number],
+            profiles=self.folds[number].profiles,
+            spectrum=self.folds[number].spectrum,
             kept=self.kept[:0],
             folds=(),
-            fold=self.fold[mine],
+            fold=self.fold[:0],
+            kept_fold=self.kept_fold[:0],
         )
 
 
@@ -144,14 +143,21 @@ def _total(parts: Sequence[Profiles]) -> Profiles:
 class _Growing:
     """The summary of n showers while they are read, part by part."""
 
-    def __init__(self, calorimeter: Calorimeter, edges: Floats, threshold: float, n: int) -> None:
+    def __init__(
+        self,
+        calorimeter: Calorimeter,
+        edges: Floats,
+        threshold: float,
+        fold: NDArray[np.int64],
+        n_folds: int,
+    ) -> None:
         self.calorimeter, self.edges, self.threshold = calorimeter, edges, threshold
-        self.rows, self.seen = Rows(n), 0
-        folds = min(FOLDS, n)
-        self.profiles: list[list[Profiles]] = [[] for _ in range(folds)]
-        self.spectrum = np.zeros((folds, len(edges) + 1))
+        self.rows, self.seen = Rows(len(fold)), 0
+        self.profiles: list[Profiles | None] = [None] * n_folds
+        self.spectrum = np.zeros((n_folds, len(edges) + 1))
         self.kept: list[Showers] = []
-        self.fold = np.arange(n, dtype=np.int64) % max(folds, 1)
+        self.kept_fold: list[NDArray[np.int64]] = []
+        self.fold = fold
 
     def add(self, showers: Showers, keep: NDArray[np.bool_]) -> None:
         """Take in the next showers; those of ``keep`` stay whole."""
@@ -160,29 +166,33 @@ class _Growing:
         self.seen += len(showers)
         for number in np.unique(fold).tolist():
             part = showers[fold == number]
-            self.profiles[number] = [_total([*self.profiles[number], profiles(part)])]
+            shapes, before = profiles(part), self.profiles[number]
+            self.profiles[number] = shapes if before is None else before + shapes
             self.spectrum[number] += cell_spectrum(part, self.edges)
         if keep.any() or not self.kept:
             self.kept.append(showers if keep.all() else showers[keep])
+            self.kept_fold.append(fold[keep])
 
     def summary(self) -> Summary:
         """The summary of all of them."""
         if not self.seen:
             raise ShowerError("a part of the sample holds no showers; give more showers")
-        folds = tuple(
-            Fold(shapes[0], counts)
+        nothing = profiles(self.kept[0][:0])
+        parts = tuple(
+            Fold(shapes or nothing, counts)
             for shapes, counts in zip(self.profiles, self.spectrum, strict=True)
         )
         return Summary(
             self.calorimeter,
             self.rows.table(),
-            _total([fold.profiles for fold in folds]),
+            _total([part.profiles for part in parts]),
             self.spectrum.sum(axis=0),
             self.edges,
             Showers.concatenate(self.kept),
             self.threshold,
-            folds,
+            parts,
             self.fold,
+            np.concatenate(self.kept_fold),
         )
 
 
@@ -211,6 +221,7 @@ def summarise(
     edges: Floats | None = None,
     *,
     group: NDArray[np.bool_] | None = None,
+    fold: NDArray[np.int64] | None = None,
     seed: int = 0,
     keep: int = KEEP,
     batch: int = BATCH,
@@ -224,6 +235,8 @@ def summarise(
         source: a shower file, a data set, or showers in memory.
         edges: edges (MeV) of the cell spectrum; the sample's own by default.
         group: a mask (n,): the sample is then summarised in two parts, False first.
+        fold: (n,) which part of the sample a shower belongs to, for the uncertainties; by default
+            :func:`~caloforge.validate.floor.folds`.
         seed: chooses the whole showers that are kept.
         keep: how many of them at most, in both parts together; each part gives half.
         batch: showers in memory at a time.
@@ -240,9 +253,11 @@ def summarise(
     edges = spectrum_edges(source, batch) if edges is None else edges
     threshold = edges_threshold(source.calorimeter, float(edges[0]))
     kept = keep_rows(n, keep, seed, group)
+    fold = folds(incident_energy(source), seed) if fold is None else fold
     labels = np.zeros(n, dtype=np.int64) if group is None else group.astype(np.int64)
+    n_folds = int(fold.max()) + 1
     parts = [
-        _Growing(source.calorimeter, edges, threshold, int(np.count_nonzero(labels == label)))
+        _Growing(source.calorimeter, edges, threshold, fold[labels == label], n_folds)
         for label in range(1 if group is None else 2)
     ]
     start = 0
@@ -258,7 +273,7 @@ def summarise(
 
 
 def _join_folds(parts: Sequence[Summary], number: int) -> Fold:
-    mine = [part.folds[number] for part in parts if number < len(part.folds)]
+    mine = [part.folds[number] for part in parts]
     return Fold(
         _total([fold.profiles for fold in mine]), np.sum([f.spectrum for f in mine], axis=0)
     )
@@ -275,8 +290,9 @@ def join(parts: list[Summary]) -> Summary:
         first.spectrum_edges,
         Showers.concatenate([part.kept for part in parts]),
         first.threshold,
-        tuple(_join_folds(parts, k) for k in range(max(len(part.folds) for part in parts))),
+        tuple(_join_folds(parts, k) for k in range(len(first.folds))),
         np.concatenate([part.fold for part in parts]),
+        np.concatenate([part.kept_fold for part in parts]),
     )
 
 

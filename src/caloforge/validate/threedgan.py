@@ -38,7 +38,7 @@ def metric_energies(energy: Floats, half_width: float = HALF_WIDTH) -> Floats:
 
 
 @dataclass
-class _Bin:
+class Near:
     """The sums over the showers of one sample near one energy."""
 
     n: int = 0
@@ -59,6 +59,18 @@ class _Bin:
         self.theta.append(table.theta[known])
         self.measured.append(table.measured_theta[known])
 
+    def __add__(self, other: Near) -> Near:
+        if not self.n or not other.n:
+            return self if self.n else other
+        return Near(
+            self.n + other.n,
+            self.filled + other.filled,
+            self.moments + other.moments,
+            {name: values + other.profiles[name] for name, values in self.profiles.items()},
+            self.theta + other.theta,
+            self.measured + other.measured,
+        )
+
 
 def index_moments(profile: Floats) -> Floats:
     """Moments of per-shower profiles (n, bins): shape (n, 2), in bins and bins^2; empty: 0.
@@ -72,8 +84,11 @@ def index_moments(profile: Floats) -> Floats:
     return np.column_stack([first, (share * (number - first[:, None]) ** 2).sum(axis=1)])
 
 
-def _read(source: Source, energies: Floats, half_width: float, batch: int) -> list[_Bin]:
-    bins = [_Bin() for _ in energies]
+def near_energies(
+    source: Source, energies: Floats, half_width: float = HALF_WIDTH, batch: int = BATCH
+) -> list[Near]:
+    """For each of the ``energies`` (MeV) the sums over the showers nearer than ``half_width``."""
+    bins = [Near() for _ in energies]
     for part in source.batches(batch):
         showers = part.above_threshold()
         near = [np.abs(showers.incident.energy - energy) < half_width for energy in energies]
@@ -116,7 +131,7 @@ def pair_by_angle(reference: Floats, generated: Floats) -> NDArray[np.int64]:
     return np.asarray(order[start[nearest] + turn % count[nearest]], dtype=np.int64)
 
 
-def _angle(reference: _Bin, generated: _Bin) -> float | None:
+def _angle(reference: Near, generated: Near) -> float | None:
     theta, measured = np.concatenate(reference.theta), np.concatenate(reference.measured)
     if not len(theta) or not sum(map(len, generated.theta)):
         return None
@@ -124,7 +139,7 @@ def _angle(reference: _Bin, generated: _Bin) -> float | None:
     return float(np.abs(np.concatenate(generated.measured) / pairs - 1.0).mean())
 
 
-def _compare(energy: float, reference: _Bin, generated: _Bin, angle: bool) -> dict[str, Any]:
+def _compare(energy: float, reference: Near, generated: Near, angle: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "energy": energy,
         "n_reference": reference.n,
@@ -158,7 +173,7 @@ def _mean(rows: Sequence[dict[str, Any]], key: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _conditions(source: Source, batch: int) -> tuple[Floats, bool]:
+def conditions(source: Source, batch: int) -> tuple[Floats, bool]:
     """The incident energies, and whether there are incident angles that differ."""
     parts = [part.incident for part in source.batches(batch)]
     if not parts:
@@ -211,14 +226,21 @@ def threedgan_metric(
     Source: 3DGAN's optimisation metric, where generated showers have the conditions of the
     reference showers, row by row; so they are paired here too when they have.
     """
-    energy, angle = _conditions(reference, batch)
-    angle = angle and _conditions(generated, batch)[1]
+    energy, angle = conditions(reference, batch)
+    angle = angle and conditions(generated, batch)[1]
     chosen = metric_energies(energy, half_width) if energies is None else energies
     centres = np.atleast_1d(np.asarray(chosen, dtype=np.float64))
-    read = [_read(sample, centres, half_width, batch) for sample in (reference, generated)]
+    read = [near_energies(sample, centres, half_width, batch) for sample in (reference, generated)]
+    return figure_of_merit(read[0], read[1], centres, angle=angle)
+
+
+def figure_of_merit(
+    reference: Sequence[Near], generated: Sequence[Near], centres: Floats, *, angle: bool
+) -> dict[str, Any]:
+    """:func:`threedgan_metric` of the sums near the energies ``centres`` (MeV) of two samples."""
     rows = [
         _compare(float(centre), ref, gen, angle)
-        for centre, ref, gen in zip(centres, *read, strict=True)
+        for centre, ref, gen in zip(centres, reference, generated, strict=True)
     ]
     result: dict[str, Any] = {key: _mean(rows, key) for key in ("moments", "profiles", "angle")}
     total = twice = None

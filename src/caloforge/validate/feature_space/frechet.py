@@ -152,6 +152,8 @@ def fpd(reference: ArrayLike, generated: ArrayLike, *, seed: int = 0) -> dict[st
     if low < 2 * np.count_nonzero(varying):
         return result
     shift = first[0, ~varying] - second[0, ~varying]
+    if len(shift):
+        first, second = first[:, varying], second[:, varying]
     measure = _published if result["published"] else _scaled
-    value, error = measure(first[:, varying], second[:, varying], batch_sizes(low, high), rng)
+    value, error = measure(first, second, batch_sizes(low, high), rng)
     return result | {"value": value + float(shift @ shift), "error": error, "batch": [low, high]}

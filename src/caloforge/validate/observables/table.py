@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from caloforge.validate.observables import layers
 from caloforge.validate.observables.axes import TINY, Floats
+
+LATERAL = tuple(f"{kind}_{axis}" for kind in ("centre", "width") for axis in "xyr")
+BY_LAYER = ("layer_energy", "sparsity", "e_ratio", *LATERAL)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class Observables:
 
     def __getitem__(self, rows: Any) -> Observables:
         return Observables(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def without_layers(self) -> Observables:
+        """The same showers without the observables of single layers, which take most memory."""
+        narrow = {name: getattr(self, name)[:, :0] for name in BY_LAYER}
+        return replace(self, **narrow)
 
     @property
     def response(self) -> Floats:

@@ -42,7 +42,7 @@ CELLS = {"mean": "mean of single cells", "sigma": "spread of single cells"}
 
 @dataclass(frozen=True)
 class Line:
-    """A figure by its name in ``metrics.json``; ``judge``: a key of ``verdict.JUDGES``."""
+    """A figure by its name in ``metrics.json``; ``judge``: a key of ``judges.JUDGES``."""
 
     name: str
     group: str
@@ -60,7 +60,10 @@ LINES: tuple[Line, ...] = (
         for space, words in SPACES.items()
         for key in ("precision", "recall", "density", "coverage")
     ),
-    *(Line(f"separation.{k}", "Separation power", label) for k, label in SEPARATIONS.items()),
+    *(
+        Line(f"separation.{k}", "Separation power", label, "separation")
+        for k, label in SEPARATIONS.items()
+    ),
     *(
         Line(f"response_error.{k}", "Mean |relative error|", label)
         for k, label in RESPONSES.items()
@@ -79,6 +82,13 @@ LINES: tuple[Line, ...] = (
     *(
         Line(f"transfer.auc.{key}", "Particle transfer", f"AUC, {words}", "lack")
         for key, words in TRANSFERS.items()
+    ),
+    Line(
+        "ssim.1e-2",
+        "Structural similarity",
+        "difference",
+        "zero",
+        "of pairs generated - reference and reference - reference",
     ),
     Line("correlation_difference", "Correlations", "mean |difference|"),
     Line(

@@ -8,21 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from caloforge.validate.lookup import Figure, figure, names
+from caloforge.validate.report.judges import (
+    JUDGES,
+    LARGE,
+    LARGE_RATIO,
+    NEAR,
+    STATES,
+    UNKNOWN,
+    VISIBLE,
+)
 from caloforge.validate.report.lines import LINES, Line
-
-NEAR, VISIBLE, LARGE, UNKNOWN = "near the floor", "visible", "large", "not computed"
-STATES = (NEAR, VISIBLE, LARGE, UNKNOWN)
-
-NEAR_RATIO = 2.0
-LARGE_RATIO = 10.0
-LARGE_AUC = 0.75
-NEAR_SIGMAS = 5.0  # errors from five parts have long tails
-LARGE_SIGMAS = 20.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the verdict: a figure, its floor, how often the floor goes into it, the words."""
+    """A line of the verdict: a figure, its floor, how often the floor goes into it, the words.
+
+    ``over``: the figure over its floor; ``limit``: up to where that is near.
+    """
 
     group: str
     label: str
@@ -30,6 +33,7 @@ class Row:
     floor: str
     state: str
     over: float | None = None
+    limit: float | None = None
     hint: str = ""
     name: str = ""
 
@@ -66,85 +70,26 @@ def probability(value: float | None) -> str:
     return "< 1e-300" if value == 0 else "-" if value is None else f"{value:.2g}"
 
 
-def _ratio(found: Figure, floor: Figure) -> tuple[str, float | None]:
-    """For a figure that is 0 for a perfect generator."""
-    if found.value is None or floor.value is None:
-        return UNKNOWN, None
-    size, base = abs(found.value), abs(floor.value)
-    over = size / base if base > 0 else (1.0 if size == 0 else math.inf)
-    return NEAR if over <= NEAR_RATIO else VISIBLE if over <= LARGE_RATIO else LARGE, over
-
-
-def _auc(found: Figure, floor: Figure) -> tuple[str, float | None]:
-    """Near: within two standard deviations of 0.5 or of the floor; large: above 0.75."""
-    if found.value is None:
-        return UNKNOWN, None
-    limit = max(0.5, floor.value or 0.5) + 2 * (found.error or 0.0)
-    return NEAR if found.value <= limit else VISIBLE if found.value < LARGE_AUC else LARGE, None
-
-
-def _p_value(found: Figure, floor: Figure) -> tuple[str, float | None]:
-    if found.value is None:
-        return UNKNOWN, None
-    return NEAR if found.value > 1e-3 else VISIBLE if found.value > 1e-6 else LARGE, None
-
-
-def _copies(found: Figure, floor: Figure) -> tuple[str, float | None]:
-    if found.value is None:
-        return UNKNOWN, None
-    return NEAR if found.value <= 0.005 else VISIBLE if found.value <= 0.02 else LARGE, None
-
-
-def _near_one(found: Figure, floor: Figure) -> tuple[str, float | None]:
-    """For a figure that is 1 for a perfect generator."""
-    if found.value is None:
-        return UNKNOWN, None
-    gap = abs(found.value - 1)
-    allowed = max(0.02, NEAR_RATIO * abs((floor.value or 1.0) - 1), 2 * (found.error or 0.0))
-    return NEAR if gap <= allowed else VISIBLE if gap < 0.1 else LARGE, None
-
-
-def _sigmas(gap: float, found: Figure, floor: Figure) -> tuple[str, float | None]:
-    error = math.hypot(found.error or 0.0, floor.error or 0.0)
-    sigmas = gap / error if error > 0 else (0.0 if gap <= 0 else math.inf)
-    return NEAR if sigmas <= NEAR_SIGMAS else VISIBLE if sigmas <= LARGE_SIGMAS else LARGE, None
-
-
-def _excess(found: Figure, floor: Figure) -> tuple[str, float | None]:
-    """For an unbiased distance, around 0 for equal samples: how far above the floor."""
-    if found.value is None:
-        return UNKNOWN, None
-    return _sigmas(found.value - max(0.0, floor.value or 0.0), found, floor)
-
-
-def _lack(found: Figure, floor: Figure) -> tuple[str, float | None]:
-    """For a figure that equal samples have as high as the floor: how far below it."""
-    if found.value is None or floor.value is None:
-        return UNKNOWN, None
-    return _sigmas(floor.value - found.value, found, floor)
-
-
-JUDGES = {
-    "excess": _excess,
-    "lack": _lack,
-    "ratio": _ratio,
-    "auc": _auc,
-    "p": _p_value,
-    "copies": _copies,
-    "one": _near_one,
-}
-
-
 def _row(line: Line, metrics: Mapping[str, Any]) -> Row:
     floor = metrics["floor"]
     found = figure(metrics, line.name)
     base = figure(floor, line.name) if floor else Figure(None)
-    state, over = JUDGES[line.judge](found, base)
+    judged = JUDGES[line.judge](found, base)
     hint = line.hint
-    if line.judge == "ratio" and found.value is not None and base.value is None:
+    if line.judge in ("ratio", "separation") and found.value is not None and base.value is None:
         hint = "no floor"
     show = (lambda f: probability(f.value)) if line.judge == "p" else text
-    return Row(line.group, line.label, show(found), show(base), state, over, hint, line.name)
+    return Row(
+        line.group,
+        line.label,
+        show(found),
+        show(base),
+        judged.state,
+        judged.over,
+        judged.limit,
+        hint,
+        line.name,
+    )
 
 
 def verdict(metrics: Mapping[str, Any]) -> list[Row]:

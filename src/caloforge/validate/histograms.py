@@ -1,0 +1,103 @@
+"""The histograms of a sample that its separation powers compare; those of its parts add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from caloforge.validate.binning import LAYER_KEYS, SHOWER_KEYS, Binning
+from caloforge.validate.observables import Floats
+from caloforge.validate.summary import Summary
+
+
+class Counts(NamedTuple):
+    """Bin contents, and how many entries there were and lie outside."""
+
+    inside: Floats
+    entries: int
+    outside: int
+
+    def plus(self, other: Counts) -> Counts:
+        """The counts of both."""
+        return Counts(
+            self.inside + other.inside,
+            self.entries + other.entries,
+            self.outside + other.outside,
+        )
+
+
+def _plus(first: Counts | None, second: Counts | None) -> Counts | None:
+    return None if first is None or second is None else first.plus(second)
+
+
+def count(values: Floats, edges: Floats) -> Counts:
+    """A histogram."""
+    inside = np.histogram(values, bins=edges)[0].astype(np.float64)
+    outside = np.count_nonzero((values < edges[0]) | (values > edges[-1]))
+    return Counts(inside, len(values), int(outside))
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """Counts by observable, of the showers and layer by layer; None where there are no bins."""
+
+    showers: Mapping[str, Counts | None]
+    layers: Mapping[str, list[Counts | None]]
+    cell_energy: Counts
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: Histograms) -> Histograms:
+        return Histograms(
+            {key: _plus(mine, other.showers[key]) for key, mine in self.showers.items()},
+            {
+                key: [_plus(a, b) for a, b in zip(mine, other.layers[key], strict=True)]
+                for key, mine in self.layers.items()
+            },
+            self.cell_energy.plus(other.cell_energy),
+            self.notes,
+        )
+
+
+def layer_values(sample: Summary, key: str, empty: bool = False) -> list[Floats]:
+    """The entries of a layer-wise observable, layer by layer: filled layers only.
+
+    Sparsity also counts the empty layers, and with ``empty`` centres and widths do, as 0.
+    """
+    table = getattr(sample.observables, key)
+    filled = sample.observables.layer_energy > 0
+    if key == "sparsity" or (empty and key != "layer_energy"):
+        return list(table.T)
+    return [table[filled[:, k], k] for k in range(table.shape[1])]
+
+
+def shower_values(sample: Summary, key: str) -> Floats:
+    """The entries of a shower-wise observable: depth of the filled showers, else of all."""
+    table = sample.observables
+    if key == "etot_over_einc":
+        return table.response
+    return table.depth[table.filled] if key == "depth" else table.hits
+
+
+def histograms(sample: Summary, bins: Binning) -> Histograms:
+    """All histograms of a sample; the radius only where some layer measures it."""
+    showers: dict[str, Counts | None] = {}
+    for key in SHOWER_KEYS:
+        edges = bins.showers[key]
+        showers[key] = None if edges is None else count(shower_values(sample, key), edges)
+    layers: dict[str, list[Counts | None]] = {}
+    for key in LAYER_KEYS:
+        by_layer = bins.layers[key]
+        if key.endswith("_r") and all(edges is None for edges in by_layer):
+            continue  # no cylindrical layer: x and y say it all
+        values = layer_values(sample, key, bins.empty_layers)
+        layers[key] = [
+            None if edges is None else count(column, edges)
+            for column, edges in zip(values, by_layer, strict=True)
+        ]
+    spectrum = sample.spectrum
+    total = int(spectrum.sum())
+    cells = Counts(spectrum[1:-1], total, total - int(spectrum[1:-1].sum()))
+    return Histograms(showers, layers, cells, bins.notes)
