@@ -224,6 +224,20 @@ def test_empty_showers_are_dropped_when_asked(tmp_path: Path) -> None:
     assert (done.showers, done.dropped) == (3, 1)
 
 
+def test_empty_showers_are_kept_when_asked(tmp_path: Path) -> None:
+    images = images_with(1.0)
+    images[1] = 0.0
+    path = lcd_file(tmp_path / "a.h5", ECAL=images)
+    with pytest.raises(ShowerError, match="shower 1 is empty.*--keep-empty"):
+        convert(path, tmp_path / "b.h5")
+    done = convert(path, tmp_path / "b.h5", keep_empty=True)
+    assert (done.showers, done.dropped) == (4, 0)
+    with open_showers(tmp_path / "b.h5") as reader:
+        assert (reader.read().hits_per_shower == 0).tolist() == [False, True, False, False]
+    with pytest.raises(ConfigError, match="exclude each other"):
+        convert(path, tmp_path / "c.h5", keep_empty=True, drop_empty=True)
+
+
 def test_unknown_formats_and_layouts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="lcd-angle"):
         get_source("root6")

@@ -28,7 +28,9 @@ from caloforge.validate import (
     summarise,
     validate,
 )
+from caloforge.validate.comparison import Comparison, Judged
 from caloforge.validate.histograms import layer_values
+from caloforge.validate.report.html import energy_lines
 from helpers import small_calorimeter
 from official_evaluation import (
     NAMES,
@@ -323,13 +325,12 @@ def test_a_sample_of_empty_showers_has_no_numbers_but_no_nan() -> None:
 def test_an_official_file_is_judged_by_the_official_rules(name: str, tmp_path: Path) -> None:
     ref, gen = random_voxels(name, 100, 8), random_voxels(name, 90, 9, 1.3)
     stores = []
-    for _, voxels in (ref, gen):
-        voxels[voxels.sum(axis=1) == 0, 0] = 0.5  # empty above the threshold
+    assert (ref[1].sum(axis=1) == 0).any(), "a shower without energy"
     for stem, (energy, voxels) in (("ref", ref), ("gen", gen)):
         with h5py.File(tmp_path / f"{stem}_raw.h5", "w") as file:
             file["incident_energies"] = energy[:, None]
             file["showers"] = voxels
-        convert(tmp_path / f"{stem}_raw.h5", tmp_path / f"{stem}.h5")
+        convert(tmp_path / f"{stem}_raw.h5", tmp_path / f"{stem}.h5", keep_empty=True)
         stores.append(open_showers(tmp_path / f"{stem}.h5").read())
     figures = validate(stores[0], stores[1], quick=True).metrics
     wanted = expected_by_layer(name, cut(name, ref[1]), cut(name, gen[1]))
@@ -337,3 +338,10 @@ def test_an_official_file_is_judged_by_the_official_rules(name: str, tmp_path: P
         known = [value for value in figures["separation_by_layer"][key] if value is not None]
         assert known == pytest.approx([v for v in by_layer.values() if v is not None], abs=1e-12)
         assert figures["separation"][key] == pytest.approx(np.mean(known))
+    summaries = [summarise(store)[0] for store in stores]
+    page = Comparison(summaries[0], [Judged("gen", summaries[1], figures)])
+    lines = energy_lines(page)
+    assert [line[0] for line in lines][:2] == ["0.256 GeV", "0.512 GeV"]
+    assert len(lines) == 15
+    known = [row["value"] for row in figures["energy_separation"]]
+    assert [line[1] for line in lines] == [["-" if v is None else f"{v:.3g}"] for v in known]

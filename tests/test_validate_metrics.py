@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer
 from caloforge.showers import Incident, Showers
@@ -16,7 +15,6 @@ from caloforge.validate import (
     correlation_matrix,
     data_copying,
     diversity,
-    halves,
     hellinger,
     memorisation,
     nearest,
@@ -26,8 +24,6 @@ from caloforge.validate import (
     summarise,
 )
 from caloforge.validate.binning import binning, round_up
-from caloforge.validate.floor import paired
-from caloforge.validate.summary import keep_rows
 
 
 def calorimeter() -> Calorimeter:
@@ -198,82 +194,3 @@ def test_cell_errors_of_a_scaled_sample() -> None:
     errors = cell_errors(a, b)
     assert errors["mean_rel_error"] == pytest.approx(0.25, rel=0.02)
     assert errors["sigma_rel_error"] == pytest.approx(0.25, rel=0.02)
-
-
-def energies(n: int) -> NDArray[np.float64]:
-    return np.random.default_rng(7).uniform(1e4, 1e5, n)
-
-
-def test_halves_share_the_sample_evenly() -> None:
-    mask = halves(energies(101), seed=3)
-    assert mask is not None
-    assert mask.sum() == 50
-    again = halves(energies(101), seed=3)
-    assert again is not None
-    assert np.array_equal(mask, again)
-    other = halves(energies(101), seed=4)
-    assert other is not None
-    assert not np.array_equal(mask, other)
-    assert halves(energies(3)) is None
-
-
-def test_halves_have_the_same_incident_energies() -> None:
-    values = energies(1000)
-    for energy in (values, np.sort(values), np.round(values, -4)):
-        mask = halves(energy, seed=1)
-        assert mask is not None
-        first, second = np.sort(energy[mask]), np.sort(energy[~mask])
-        assert np.abs(first - second).max() <= np.diff(np.sort(energy)).max()
-        assert first.mean() == pytest.approx(second.mean(), rel=2e-3)
-
-
-def test_independent_halves_differ_in_their_energies() -> None:
-    gaps = []
-    for pairs in (True, False):
-        masks = [halves(energies(100), seed=seed, pairs=pairs) for seed in range(50)]
-        means = [energies(100)[m].mean() - energies(100)[~m].mean() for m in masks if m is not None]
-        gaps.append(float(np.std(means)))
-    assert gaps[1] == pytest.approx(energies(100).std() * 2 / np.sqrt(100), rel=0.3)
-    assert gaps[0] < 0.1 * gaps[1]
-
-
-def test_samples_with_the_same_energies_are_known() -> None:
-    rng = np.random.default_rng(1)
-    values = energies(500)
-    assert paired(values, rng.permutation(values))
-    assert paired(values, np.repeat(values, 3))
-    assert paired([5e4] * 3, [5e4] * 7)
-    others = [paired(values, rng.uniform(1e4, 1e5, 500)) for _ in range(100)]
-    assert np.mean(others) < 0.05
-    assert not paired(values, values * 1.1)
-
-
-def test_which_half_a_shower_falls_into_is_random() -> None:
-    masks = [halves(energies(100), seed=seed) for seed in range(400)]
-    share = np.mean([mask for mask in masks if mask is not None], axis=0)
-    assert np.abs(share - 0.5).max() < 5 * 0.5 / np.sqrt(400)
-
-
-@pytest.mark.parametrize("n", [40, 41, 400])
-def test_each_half_keeps_its_share_of_whole_showers(n: int) -> None:
-    mask = halves(energies(n), seed=3)
-    assert mask is not None
-    first, second = summarise(toy(n, 0), group=mask, seed=3, keep=20)
-    assert len(first.kept) == len(second.kept) == 10
-    assert abs(len(first) - len(second)) <= 1
-
-
-def test_a_small_part_leaves_its_share_to_the_other() -> None:
-    group = np.arange(50) < 3
-    kept = keep_rows(50, 20, 0, group)
-    assert kept.sum() == 20
-    assert kept[group].all()
-    assert keep_rows(50, 20, 0, ~group).sum() == 20
-    assert keep_rows(50, 80, 0, group).all()
-
-
-def test_kept_showers_are_independent_of_the_halves() -> None:
-    mask = halves(energies(4000), seed=5)
-    assert mask is not None
-    kept = keep_rows(4000, 2000, 5)
-    assert np.mean(kept == mask) == pytest.approx(0.5, abs=0.05)

@@ -54,6 +54,9 @@ SHARD_SIZE = typer.Option(
 DROP_EMPTY = typer.Option(
     False, "--drop-empty", help="Leave out showers without energy instead of failing."
 )
+KEEP_EMPTY = typer.Option(
+    False, "--keep-empty", help="Write showers without energy, which a validation counts."
+)
 SALVAGE = typer.Option(
     False, "--salvage", help="Leave out what is damaged instead of failing; say what."
 )
@@ -78,6 +81,7 @@ def convert(
     seed: int = SEED,
     shard_size: int | None = SHARD_SIZE,
     drop_empty: bool = DROP_EMPTY,
+    keep_empty: bool = KEEP_EMPTY,
     salvage: bool = SALVAGE,
     limit: int | None = LIMIT,
     workers: int = WORKERS,
@@ -119,6 +123,7 @@ def convert(
             shuffle=seed if shuffle else None,
             shard_size=shard_size,
             drop_empty=drop_empty,
+            keep_empty=keep_empty,
             salvage=salvage,
             limit=limit,
             executor=None if workers == 1 and dask is None else executor(workers, dask),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class InputFile:
     format: str
     first: int
     showers: int
+
+
+Empty = Literal["fail", "drop", "keep"]
+"""What to do with showers without energy."""
 
 
 @dataclass
@@ -62,7 +66,7 @@ class ConversionJob:
     options: Any
     steps: Pipeline
     split: Split | None
-    drop_empty: bool
+    empty: Empty
     salvage: bool
 
     def __call__(self, shard: Shard, advance: Advance) -> Showers:
@@ -138,11 +142,12 @@ class ConversionJob:
 
     def _without_empty(self, batch: Showers, where: str, outcome: Outcome) -> Showers:
         empty = batch.hits_per_shower == 0
-        if not empty.any():
+        if not empty.any() or self.empty == "keep":
             return batch
-        if not self.drop_empty:
+        if self.empty == "fail":
             raise ShowerError(
-                f"{where} is empty (no cell has energy); leave such showers out with --drop-empty"
+                f"{where} is empty (no cell has energy); leave such showers out with "
+                "--drop-empty, or write them with --keep-empty"
             )
         outcome.empty += int(empty.sum())
         return batch[~empty]

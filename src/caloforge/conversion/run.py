@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.conversion.inputs import Inputs, look_at
-from caloforge.conversion.job import ConversionJob, Outcome
+from caloforge.conversion.job import ConversionJob, Empty, Outcome
 from caloforge.conversion.outputs import Sink, Target
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
@@ -54,6 +54,7 @@ def convert(
     shuffle: int | None = None,
     shard_size: int | None = None,
     drop_empty: bool = False,
+    keep_empty: bool = False,
     salvage: bool = False,
     limit: int | None = None,
     executor: Executor | None = None,
@@ -77,6 +78,7 @@ def convert(
         shuffle: seed of a uniform random order over all inputs; keeps their order when None.
         shard_size: write a folder of files with so many showers each.
         drop_empty: leave out showers without any energy instead of failing.
+        keep_empty: write them. They count in a validation; no model can be trained on them.
         salvage: leave out what cannot be read instead of failing, and say what it was.
         limit: stop after this many showers of the input.
         executor: where the work is done; in this process when None.
@@ -85,6 +87,9 @@ def convert(
     Raises:
         FormatError, ShowerError, GeometryError, ConfigError, OutputError: see their messages.
     """
+    if drop_empty and keep_empty:
+        raise ConfigError("--drop-empty and --keep-empty exclude each other; choose one")
+    empty: Empty = "drop" if drop_empty else "keep" if keep_empty else "fail"
     several = [inputs] if isinstance(inputs, str | Path) else inputs
     paths = [Path(path) for path in several]
     output = Path(output)
@@ -112,7 +117,7 @@ def convert(
         source=found.first.source,
     )
     target = Target(get_source(target_name), calorimeter, provenance, shard_size, shuffle)
-    job = ConversionJob(found.files, known, found.options, steps, split, drop_empty, salvage)
+    job = ConversionJob(found.files, known, found.options, steps, split, empty, salvage)
     run = _Run(target, output, split, min(found.showers, limit or found.showers), progress)
     run.go(job, executor or InProcess())
     return run.result(found, steps)

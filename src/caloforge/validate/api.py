@@ -21,6 +21,7 @@ from caloforge.validate.binning import binning
 from caloforge.validate.comparison import Comparison, Judged
 from caloforge.validate.expectation import expectation
 from caloforge.validate.floor import folds, halves, paired
+from caloforge.validate.histograms import histograms
 from caloforge.validate.memorisation import Neighbours, neighbours
 from caloforge.validate.metrics import (
     SCHEMA,
@@ -262,6 +263,7 @@ class _Judge:
             },
             "reference": _describe(ref, self.reference, ref_file),
         }
+        self._counts = histograms(self.reference, self._setting.bins)
         self._floor = self._judge_halves(parts)
 
     def _judge_halves(self, parts: list[Summary]) -> dict[str, Any] | None:
@@ -292,7 +294,9 @@ class _Judge:
         metrics |= compare(self.reference, summary, (both, near), self._setting, self._tell)
         metrics["floor"] = None
         if self._floor is not None:
-            metrics["floor"] = expectation(self._floor, len(self.reference), len(summary))
+            metrics["floor"] = expectation(
+                self._floor, self._counts, len(self.reference), len(summary)
+            )
         self._note(metrics, summary)
         metrics = plain(metrics)
         metrics["requirements"] = [rule.judge(metrics) for rule in self._rules]
@@ -305,9 +309,10 @@ class _Judge:
             notes["spectra"] = different
         for what, sample in (("reference", self.reference), ("generated", generated)):
             if sample.empty:
+                centres = "" if self._setting.bins.empty_layers else "centres, widths, "
                 notes[f"{what}.empty"] = (
                     f"{sample.empty} of {len(sample)} showers are empty; they are left out of "
-                    "centres, widths, depth and correlations"
+                    f"{centres}depth and correlations"
                 )
         if self._floor is None:
             notes["floor"] = "fewer than 4 reference showers: no halves to compare"

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caloforge.validate.distributions import MAX_ENTRIES
+from caloforge.validate.histograms import Counts, Histograms, bin_growth
 from caloforge.validate.summary import KEEP
 
 GROWS_WITH: Mapping[str, float] = {
     "separation": 1.0,
     "separation_by_layer": 1.0,
+    "energy_separation.value": 1.0,
     "response_error": 0.5,
     "correlation_difference": 0.5,
     "profiles.mean_rel_error": 0.5,
@@ -31,16 +33,35 @@ AT_MOST: Mapping[str, int] = {"threedgan": KEEP, "distributions": MAX_ENTRIES}
 """Showers that enter the figures of a first key."""
 
 
-def expectation(floor: Mapping[str, Any], reference: int, generated: int) -> dict[str, Any]:
+def expectation(
+    floor: Mapping[str, Any], counts: Histograms, reference: int, generated: int
+) -> dict[str, Any]:
     """What a perfect generator of ``generated`` showers would have against ``reference`` showers.
 
-    ``floor``: the figures of two halves of the reference. Separation powers, which are squares of
-    differences, go as 1/n + 1/m, mean absolute errors as its root; all others stay as they are.
-    The standard deviations under ``errors`` go with their figures.
+    ``floor``: the figures of two halves of the reference; ``counts``: the whole reference's
+    histograms. Separation powers, which are squares of differences, go as 1/n + 1/m and with the
+    number of filled bins (:func:`~caloforge.validate.histograms.bin_growth`), mean absolute errors
+    as the root of 1/n + 1/m; all others stay as they are. The standard deviations under ``errors``
+    go with their figures.
     """
     result: dict[str, Any] = _scaled(floor, [], reference, generated)
     _totals(result.get("threedgan", {}))
+    keys: dict[str, Sequence[Counts | None]] = {k: [v] for k, v in counts.showers.items()}
+    keys |= counts.layers
+    for key, each in keys.items():
+        growth = bin_growth(each, generated / reference)
+        for tree in (result, result.get("errors", {})):
+            for name in ("separation", "separation_by_layer"):
+                _multiply(tree.get(name, {}), key, growth)
     return result
+
+
+def _multiply(tree: dict[str, Any], key: str, factor: float) -> None:
+    value = tree.get(key)
+    if isinstance(value, list):
+        tree[key] = [None if each is None else each * factor for each in value]
+    elif value is not None:
+        tree[key] = value * factor
 
 
 def _scaled(value: Any, path: Sequence[str], n: int, m: int) -> Any:

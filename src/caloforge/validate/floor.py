@@ -61,7 +61,10 @@ def folds(energy: ArrayLike, seed: int = 0, *, pairs: bool = True) -> NDArray[np
     the same seed lies in one part, so each part has its showers of both halves.
     """
     values = np.asarray(energy, dtype=np.float64)
-    order = _in_pairs(values, np.random.default_rng(seed), pairs)
-    numbers = np.empty(len(values), dtype=np.int64)
-    numbers[order] = np.arange(len(values)) // 2 % max(1, min(FOLDS, len(values) // 2))
+    n, rng = len(values), np.random.default_rng(seed)
+    order = _in_pairs(values, rng, pairs)
+    count = max(1, min(FOLDS, n // 2))
+    deal = np.tile(np.arange(count, dtype=np.int64), (-(-n // (2 * count)), 1))
+    numbers = np.empty(n, dtype=np.int64)
+    numbers[order] = np.repeat(rng.permuted(deal, axis=1).ravel(), 2)[:n]
     return numbers

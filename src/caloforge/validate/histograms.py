@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ import numpy as np
 from caloforge.validate.binning import LAYER_KEYS, SHOWER_KEYS, Binning
 from caloforge.validate.observables import Floats
 from caloforge.validate.summary import Summary
+
+SMOOTHING = 10
 
 
 class Counts(NamedTuple):
@@ -101,3 +103,29 @@ def histograms(sample: Summary, bins: Binning) -> Histograms:
     total = int(spectrum.sum())
     cells = Counts(spectrum[1:-1], total, total - int(spectrum[1:-1].sum()))
     return Histograms(showers, layers, cells, bins.notes)
+
+
+def bin_growth(counts: Sequence[Counts | None], more: float) -> float:
+    """Over how many times more bins the entries spread when there are 1 + ``more`` times as many.
+
+    Of histograms that equal samples of n showers fill; ``more`` counts up to 1. The bins are
+    weighted by 1 / entries, as separation powers are; 1 without any. Bins without entries that
+    further entries would hit are estimated from the bins with few entries, by -sum (-more)^j
+    P(B >= j) over the bins, j their entries, B binomial of 10 trials with 1 / (1 + more).
+
+    Source: I. J. Good, G. H. Toulmin, Biometrika 43 (1956) 45, smoothed as B. Efron, R. Thisted,
+    Biometrika 63 (1976) 435.
+    """
+    from scipy.stats import binom
+
+    more = min(more, 1.0)
+    now = new = 0.0
+    for each in counts:
+        if each is None or not each.entries:
+            continue
+        filled = each.inside[each.inside > 0]
+        few = filled[filled <= SMOOTHING]
+        chance = binom.sf(few - 1, SMOOTHING, 1 / (1 + more))
+        now += len(filled) / each.entries
+        new -= float(np.sum((-more) ** few * chance)) / each.entries
+    return 1 + new / now if now else 1.0

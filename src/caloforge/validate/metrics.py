@@ -249,6 +249,8 @@ def _explain(result: dict[str, Any], notes: dict[str, str]) -> None:
         notes["ssim"] = "the layers differ in their cells: no images"
     if result["modes"]["ndb"] is None:
         notes["modes"] = "no energy bin holds enough showers to be cut into clusters"
+    if result["tails"]["smallest_p_holm"] is None:
+        notes["tails"] = "fewer than 1,000 reference showers: no tail of 1 % has ten of them"
     if result["threedgan"]["total"] is None:
         notes["threedgan"] = "no energy with showers that hold hits in both samples"
     if result["diversity"]["ratio"] is None:

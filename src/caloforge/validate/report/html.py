@@ -68,6 +68,23 @@ def _groups(comparison: Comparison) -> list[tuple[str, list[TableLine]]]:
     return list(groups.items())
 
 
+def energy_lines(comparison: Comparison) -> list[tuple[str, list[str], str]]:
+    """The response at the energies of CaloChallenge data set 1: the separation powers."""
+    tables = [sample.metrics["energy_separation"] or [] for sample in comparison.judged]
+    floor = comparison.judged[0].metrics["floor"] or {}
+    base = [row["value"] for row in floor.get("energy_separation") or []]
+    lines = []
+    for number, row in enumerate(tables[0]):
+        cells = [_number(table[number]["value"]) for table in tables]
+        below = _number(base[number]) if base else "-"
+        lines.append((f"{row['energy'] / 1e3:.4g} GeV", cells, below))
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
 def _notes(comparison: Comparison) -> list[tuple[str, str]]:
     several = len(comparison.judged) > 1
     notes: dict[tuple[str, str], list[str]] = {}
@@ -116,6 +133,7 @@ def _context(folder: Path, comparison: Comparison, drawn: Sequence[Drawn]) -> di
         "requirements": _requirements(comparison),
         "facts": _facts(comparison),
         "groups": _groups(comparison),
+        "energies": energy_lines(comparison),
         "notes": _notes(comparison),
         "floor_notes": plain_notes(first["floor"]) if first["floor"] else [],
         "settings": first["settings"],

@@ -14,9 +14,9 @@ STATES = (NEAR, VISIBLE, LARGE, UNKNOWN)
 SIGMAS = 5.0
 """Standard deviations off the floor that are still near: they come from ten to twenty parts."""
 LARGE_SIGMAS = 20.0
-SPARSE_BINS = 0.2
-"""How far equal samples may lie above the floor of a separation power, as a share of it: twice the
-showers fill more bins. Seen with Geant4 electrons: up to 0.17."""
+SPARSE_BINS = 0.1
+"""How far equal samples may lie above the floor of a separation power, as a share of it: how many
+bins twice the showers fill is an estimate."""
 RATIO = 2.0
 """Near is up to so many times a floor whose standard deviation is not known."""
 LARGE_RATIO = 10.0

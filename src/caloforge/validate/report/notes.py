@@ -21,6 +21,7 @@ LABELS = {
     "kpd": "Kernel physics distance",
     "ssim": "Structural similarity",
     "modes": "Modes",
+    "tails": "Tails",
     "threedgan": "3DGAN's figure of merit",
     **{f"separation.{key}": f"Separation power, {name}" for key, name in SEPARATIONS.items()},
     **{f"auc.{key}": f"Classifier AUC, {name}" for key, name in CLASSIFIERS.items()},
