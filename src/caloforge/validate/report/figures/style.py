@@ -24,6 +24,8 @@ DIVERGING = "PuOr_r"
 _OWN = {
     "figure.dpi": 100,
     "savefig.dpi": 130,
+    "xtick.minor.ndivs": 2,
+    "ytick.minor.ndivs": 2,
     "font.size": 12,
     "axes.labelsize": 13,
     "axes.titlesize": 13,
