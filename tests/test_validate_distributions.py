@@ -147,14 +147,15 @@ def test_distributions_hold_every_observable(reference: Summary, same: Summary) 
         "depth",
         *(f"{kind}_{axis}" for kind in ("mean", "width") for axis in "xy"),
         "width_z",
+        "roughness",
     }
     assert set(result["layers"]) == {
-        *("layer_energy", "sparsity"),
+        *("layer_energy", "layer_share", "sparsity"),
         *(f"{kind}_{axis}" for kind in ("centre", "width") for axis in "xy"),
     }
     entries = [e for e in result["showers"].values() if e is not None]
     entries += [e for column in result["layers"].values() for e in column if e is not None]
-    assert result["tests"] == len(entries) == 8 + 6 * 6
+    assert result["tests"] == len(entries) == 9 + 7 * 6
     smallest = min(entry["p_value"] for entry in entries)
     assert result["smallest"]["p_value"] == smallest
     assert result["smallest"]["p_holm"] == pytest.approx(min(1.0, smallest * len(entries)))
@@ -179,6 +180,25 @@ def test_distributions_find_what_differs(reference: Summary) -> None:
     assert late["showers"]["mean_x"]["p_holm"] > 1e-3
     column = [entry["statistic"] for entry in late["layers"]["layer_energy"]]
     assert late["mean"]["layer_energy"]["statistic"] == pytest.approx(np.mean(column))
+
+
+def test_a_layer_that_is_off_shows_in_its_share(reference: Summary) -> None:
+    """The incident energies spread the layer's energy by far more than it is off."""
+    good = toy(2000, 1)
+    third = good.calorimeter.cell_layer[good.cell] == 2
+    energy = np.where(third, 1.2 * good.energy, good.energy)
+    off = Showers(good.calorimeter, good.incident, good.offset, good.cell, energy)
+    layers = distributions(reference, summarise(off)[0])["layers"]
+    assert layers["layer_share"][2]["p_holm"] < 1e-6
+    assert layers["layer_energy"][2]["p_holm"] > 1e3 * layers["layer_share"][2]["p_holm"]
+
+
+def test_roughness_of_known_profiles() -> None:
+    from caloforge.validate.observables.layers import roughness
+
+    profiles = np.array([[0.0, 0, 0, 0], [1, 2, 3, 4], [0, 5, 0, 0], [1, 1, 2, 2]])
+    assert roughness(profiles) == pytest.approx([0.0, 0.0, 3.0, 2 / 6])
+    assert roughness(np.array([[1.0, 2.0]])).tolist() == [0.0]
 
 
 def test_distributions_leave_out_what_no_layer_measures() -> None:

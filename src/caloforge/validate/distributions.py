@@ -114,7 +114,7 @@ def shower_columns(sample: Summary) -> dict[str, Floats]:
     """The shower-wise observables: Etot/Einc and hits of all showers, moments of the filled ones.
 
     ``depth`` is the first moment along z. Moments along an axis that no layer measures are left
-    out.
+    out, and with fewer than three layers the roughness of the longitudinal profile.
     """
     table = sample.observables
     filled = table.moments[table.filled]
@@ -125,13 +125,17 @@ def shower_columns(sample: Summary) -> dict[str, Floats]:
             columns[f"width_{axis}"] = filled[:, 3 + number]
     if sample.calorimeter.n_layers > 1:
         columns["width_z"] = filled[:, 5]
+    if sample.calorimeter.n_layers > 2:
+        columns["roughness"] = table.roughness[table.filled]
     return columns
 
 
 def layer_columns(sample: Summary) -> dict[str, list[Floats]]:
     """The layer-wise observables, per layer: filled layers, for the sparsity all of them.
 
-    Layers that do not measure an axis have no entries in its centre and width.
+    ``layer_share``, the layer's share of the energy, is that of all showers with hits. The spread
+    of the incident energies, which hides a layer that is off, is not in it. Layers that do not
+    measure an axis have no entries in its centre and width.
     """
     columns = {}
     for key in LAYER_KEYS:
@@ -144,6 +148,9 @@ def layer_columns(sample: Summary) -> dict[str, list[Floats]]:
                 column if use else column[:0] for column, use in zip(values, usable, strict=True)
             ]
         columns[key] = values
+    if sample.calorimeter.n_layers > 1:
+        table = sample.observables
+        columns["layer_share"] = list(table.layer_share[table.filled].T)
     return columns
 
 

@@ -89,3 +89,12 @@ def thirds(layer_energy: Floats, calorimeter: Calorimeter) -> Floats:
     third = np.minimum((3 * (layer_middles(calorimeter) - front) / length).astype(np.int64), 2)
     parts = np.stack([layer_energy[:, third == k].sum(axis=1) for k in range(3)], axis=1)
     return np.asarray(parts / (layer_energy.sum(axis=1, keepdims=True) + TINY))
+
+
+def roughness(layer_energy: Floats) -> Floats:
+    """Roughness of the longitudinal profile, sum |f(k-1) - 2 f(k) + f(k+1)| of the layer fractions.
+
+    Shape (n,), no unit; 0 for an empty shower or fewer than three layers. Fluctuations of single
+    layers, which a generator may have too large or too small, add up in it. Source: this project.
+    """
+    return np.asarray(np.abs(np.diff(layer_shares(layer_energy), 2, axis=1)).sum(axis=1))

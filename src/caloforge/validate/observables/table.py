@@ -136,6 +136,11 @@ class Observables:
         return layers.layer_shares(self.layer_energy)
 
     @property
+    def roughness(self) -> Floats:
+        """Roughness of the longitudinal profile: :func:`layers.roughness`."""
+        return layers.roughness(self.layer_energy)
+
+    @property
     def depth_layer(self) -> Floats:
         """Deepest layer with energy: :func:`layers.deepest_layer`."""
         return layers.deepest_layer(self.layer_energy)
