@@ -15,18 +15,10 @@ from caloforge.validate.calochallenge.edges import (
     response_edges,
 )
 from caloforge.validate.observables import Floats, measuring_layers
+from caloforge.validate.observables.table import CENTRES_AND_WIDTHS
 from caloforge.validate.summary import Summary
 
-LAYER_KEYS = (
-    "layer_energy",
-    "centre_x",
-    "centre_y",
-    "centre_r",
-    "width_x",
-    "width_y",
-    "width_r",
-    "sparsity",
-)
+LAYER_KEYS = ("layer_energy", *CENTRES_AND_WIDTHS, "sparsity")
 SHOWER_KEYS = ("etot_over_einc", "hits", "depth")
 LAYER_ENERGY_EDGES = 40
 COVERAGE = 0.995

@@ -29,8 +29,11 @@ GROWS_WITH: Mapping[str, float] = {
 """Figures of equal samples of n and m showers grow as (1/n + 1/m) to this power: those of a first
 key, or of a first and a last one."""
 
-AT_MOST: Mapping[str, int] = {"threedgan": KEEP, "distributions": MAX_ENTRIES}
-"""Showers that enter the figures of a first key."""
+AT_MOST: Mapping[str, tuple[int, int]] = {
+    "threedgan": (KEEP, KEEP // 2),
+    "distributions": (MAX_ENTRIES, MAX_ENTRIES),
+}
+"""Showers of a whole sample and of a half that enter the figures of a first key."""
 
 
 def expectation(
@@ -77,9 +80,9 @@ def _factor(path: Sequence[str], n: int, m: int) -> float:
     power = GROWS_WITH.get(path[0], GROWS_WITH.get(f"{path[0]}.{path[-1]}"))
     if power is None:
         return 1.0
-    most = AT_MOST.get(path[0], n + m)
-    half = min(n // 2, most // 2 if path[0] == "threedgan" else most)
-    return float(((1 / min(n, most) + 1 / min(m, most)) / (2 / half)) ** power)
+    whole, half = AT_MOST.get(path[0], (n + m, n))
+    ours = 1 / min(n, whole) + 1 / min(m, whole)
+    return float((ours / (2 / min(n // 2, half))) ** power)
 
 
 def _totals(figures: dict[str, Any]) -> None:

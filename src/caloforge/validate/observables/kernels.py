@@ -2,7 +2,7 @@
 
 A shower's hits are read three times while they lie in the cache: sums, central moments,
 distances to the axis. The results go into two tables: ``out`` (fields, showers), rows as in
-:data:`FIELDS`, and ``layers`` (fields, showers, layers), rows as in :data:`LAYER_FIELDS`.
+:data:`FIELDS`, and ``layers`` (fields, showers, layers), rows as in ``table.LAYER_FIELDS``.
 """
 
 from __future__ import annotations
@@ -32,17 +32,6 @@ FIELDS = (
     "slope_y",
     "radius_50",
     "radius_90",
-)
-LAYER_FIELDS = (
-    "layer_energy",
-    "sparsity",
-    "e_ratio",
-    "centre_x",
-    "centre_y",
-    "centre_r",
-    "width_x",
-    "width_y",
-    "width_r",
 )
 TINY = 1e-16
 FLAT = 1e-12

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from caloforge.validate.observables import layers
 from caloforge.validate.observables.axes import TINY, Floats
 
-LATERAL = tuple(f"{kind}_{axis}" for kind in ("centre", "width") for axis in "xyr")
-BY_LAYER = ("layer_energy", "sparsity", "e_ratio", *LATERAL)
+CENTRES_AND_WIDTHS = tuple(f"{kind}_{axis}" for kind in ("centre", "width") for axis in "xyr")
+LAYER_FIELDS = ("layer_energy", "sparsity", "e_ratio", *CENTRES_AND_WIDTHS)
+"""The observables of single layers, in the order in which the compiled loops fill them."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Observables:
 
     def without_layers(self) -> Observables:
         """The same showers without the observables of single layers, which take most memory."""
-        narrow = {name: getattr(self, name)[:, :0] for name in BY_LAYER}
+        narrow = {name: getattr(self, name)[:, :0] for name in LAYER_FIELDS}
         return replace(self, **narrow)
 
     @property
