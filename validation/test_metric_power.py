@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caloforge.showers import Showers
+from equal_samples import over_floor, table
 from helpers import lcd_showers
 from metric_power import DISTORTIONS, copies, dead_cells, late_start, scale, shifted, smeared
 
@@ -39,3 +40,13 @@ def test_sizes_are_what_they_say() -> None:
     wide = smeared(sample, training, 0.1, rng)
     assert wide.total_energy.sum() == pytest.approx(total.sum(), rel=0.01)
     assert wide.n_hits > sample.n_hits
+
+
+def test_equal_samples_are_listed_over_their_floor() -> None:
+    parts = [lcd_showers(60, seed=seed) for seed in (1, 2, 3)]
+    found = over_floor(parts, seed=0)
+    assert len(found) == 2
+    over = [value for name, value in found[0].items() if name.startswith("separation")]
+    assert len(over) >= 9
+    assert 0.4 < np.median(over) < 1.6
+    assert "separation.hits" in table(found)
