@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from numpy.typing import NDArray
 from caloforge.errors import ConfigError, ModelError
 from caloforge.geometry import Calorimeter
 from caloforge.runtime import Engine, OnnxEngine
+from caloforge.runtime.layered import LayeredEngine
 from caloforge.shipped import model_path
 from caloforge.showers import file_digest
 
-ENGINES = ("auto", "torch", "onnx")
+ENGINES = ("auto", "compact", "torch", "onnx")
+
+COMPACT = {"layered": LayeredEngine}
+"""Engines without torch that read a model folder as it is, by the kind of the model."""
 
 
 class TorchEngine:
@@ -63,8 +68,8 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine:
 
     Args:
         model: folder or file.
-        engine: ``auto`` takes torch for a folder and onnx for a file; ``onnx`` on a folder exports
-            it to a temporary file first.
+        engine: ``auto`` takes onnx for a file and, for a folder, compact where the model has such
+            an engine, else torch; ``onnx`` on a folder exports it to a temporary file first.
 
     Raises:
         ConfigError: no such engine, or it cannot run this kind of file.
@@ -76,11 +81,16 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine:
     if not path.exists():
         raise ModelError(f"{path}: no such model; train one with 'caloforge train'")
     if path.is_file():
-        if engine == "torch":
+        if engine in ("torch", "compact"):
             raise ConfigError(
-                f"--engine torch cannot run the exported file {path}; give the model folder"
+                f"--engine {engine} cannot run the exported file {path}; give the model folder"
             )
         return OnnxEngine(path)
+    kind = read_kind(path) if engine in ("auto", "compact") else None
+    if kind in COMPACT:
+        return COMPACT[kind](path)
+    if engine == "compact":
+        raise ConfigError(f"--engine compact cannot run a '{kind}'; it runs {', '.join(COMPACT)}")
     if engine != "onnx":
         return TorchEngine(path)
     from caloforge.export import export_onnx
@@ -89,3 +99,11 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine:
         exported = OnnxEngine(export_onnx(path, Path(folder) / "model.onnx"))
     exported.inputs = {path.name: file_digest(path / "weights.safetensors")}
     return exported
+
+
+def read_kind(folder: Path) -> str | None:
+    """The kind of the model in a folder, None where it does not say; needs no torch."""
+    try:
+        return str(json.loads((folder / "artifact.json").read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

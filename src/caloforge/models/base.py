@@ -91,7 +91,7 @@ class ShowerModel(nn.Module, ABC):
     """The name in recipes and artifacts."""
 
     config_class: ClassVar[type[ModelConfig]]
-    condition_columns: ClassVar[tuple[str, ...]] = ("energy",)
+    condition_columns: tuple[str, ...] = ("energy",)
     """Incident columns that ``forward`` takes, in order (MeV, rad, mm)."""
 
     exportable: ClassVar[bool] = True

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
 from caloforge.models.base import ShowerModel
+from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.threedgan import ThreeDGAN
 
-_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in (ThreeDGAN, Library)}
+_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in (ThreeDGAN, Library, Layered)}
 
 
 def model_kinds() -> dict[str, type[ShowerModel]]:

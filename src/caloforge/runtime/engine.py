@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,14 @@ from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident
 
 NORMAL_INCIDENCE = np.pi / 2
+
+
+class Hits(NamedTuple):
+    """Hits of some showers: shower k owns ``offset[k]:offset[k + 1]``, cells rising."""
+
+    offset: NDArray[np.int64]
+    cell: NDArray[np.uint32]
+    energy: NDArray[np.float32]
 
 
 class Engine(Protocol):
@@ -28,6 +36,14 @@ class Engine(Protocol):
         self, condition: NDArray[np.float32], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """(B, C) conditions and (B, latent) noise -> (B, n_cells) MeV."""
+
+
+@runtime_checkable
+class SparseEngine(Protocol):
+    """An engine that also gives hits, without an array of all cells in between."""
+
+    def hits(self, condition: NDArray[np.float32], noise: NDArray[np.float32]) -> Hits:
+        """(B, C) conditions and (B, latent) noise -> hits in MeV."""
 
 
 def condition_of(engine: Engine, incident: Incident) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from caloforge.errors import ModelError, ShowerError
-from caloforge.runtime.engine import Engine, condition_of
+from caloforge.runtime.engine import Engine, SparseEngine, condition_of
 from caloforge.runtime.noise import shower_noise
 from caloforge.showers import Incident, Provenance, Showers
 
@@ -39,9 +39,14 @@ def shower_batches(
         noise = shower_noise(
             seed, first + start, first + stop, latent["size"], latent["distribution"]
         )
-        energy = engine.run(condition_of(engine, part), noise)
+        condition = condition_of(engine, part)
         try:
-            yield Showers.from_dense(engine.calorimeter, part, energy, provenance)
+            if isinstance(engine, SparseEngine):
+                hits = engine.hits(condition, noise)
+                yield Showers(engine.calorimeter, part, *hits, provenance)
+            else:
+                energy = engine.run(condition, noise)
+                yield Showers.from_dense(engine.calorimeter, part, energy, provenance)
         except ShowerError as error:
             raise ModelError(
                 f"engine '{engine.name}' made an impossible shower (of those from number "

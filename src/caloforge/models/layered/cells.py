@@ -1,0 +1,96 @@
+"""Cells given a layer's numbers: a variational autoencoder with a sparse likelihood.
+
+Six numbers of a layer are physics (its energy, hits, centres and widths), the others are learned by
+an encoder (D. Kingma, M. Welling, ICLR 2014). The decoder gives every cell the logit of a hit and
+a place on the grid of spectra; all cells are then independent. Encoder and decoder are shared by
+all layers, with an embedding of the layer and an offset for every cell of it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from caloforge.models.layered.config import LayeredConfig
+from caloforge.models.layered.mixtures import perceptron
+from caloforge.models.layered.spectra import Spectra
+from caloforge.runtime.layered.conditions import FEATURES
+
+EMBEDDING = 16
+LOG_VARIANCE = (-8.0, 2.0)
+
+
+class Cells(nn.Module):
+    """Encoder, decoder and likelihood of the cells of layers.
+
+    Args:
+        layers, cells: the layers, and the cells of the largest.
+        config: sizes.
+    """
+
+    def __init__(self, layers: int, cells: int, config: LayeredConfig) -> None:
+        super().__init__()
+        self.groups = cells
+        self.latents = config.latents
+        self.feature_mean: torch.Tensor = nn.Buffer(torch.zeros(layers, FEATURES))
+        self.feature_std: torch.Tensor = nn.Buffer(torch.ones(layers, FEATURES))
+        self.group: torch.Tensor = nn.Buffer(torch.arange(cells))
+        self.embedding = nn.Embedding(layers, EMBEDDING)
+        known = FEATURES + EMBEDDING
+        self.encoder = perceptron(
+            [2 * cells + known, *config.encoder, 2 * config.latents], open_end=True
+        )
+        self.decoder = perceptron([known + config.latents, *config.decoder], open_end=False)
+        self.last = nn.Linear(config.decoder[-1], 3 * self.groups)
+        self.offset = nn.Parameter(torch.zeros(layers, 3, cells))
+        self.spectra = Spectra(config.bins, config.spectra_grid)
+
+    def begin(self, hit_share: torch.Tensor) -> None:
+        """Start from the share of showers that hit each cell, (layers, cells)."""
+        with torch.no_grad():
+            self.offset[:, 0] = torch.logit(hit_share)
+            self.last.weight[: self.groups] *= 0.1
+
+    def encode(
+        self, energy: torch.Tensor, features: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cells (B, L, C) and features (B, L, 6) -> means and ln variances (B, L, latents)."""
+        hit = energy > 0
+        score = torch.where(hit, self.spectra.score[self.spectra.bin_of(energy)], 0.0)
+        place = self.embedding.weight.expand(len(energy), -1, -1)
+        x = torch.cat([score, 0.5 * hit.float(), features, place], dim=-1)
+        mean, log_variance = self.encoder(x).float().chunk(2, dim=-1)
+        return mean, log_variance.clamp(*LOG_VARIANCE)
+
+    def decode(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """(B, L, 6) and (B, L, latents) -> (B, L, 3, C): logit of a hit, place on the grid."""
+        place = self.embedding.weight.expand(len(features), -1, -1)
+        h = self.last(self.decoder(torch.cat([features, latents, place], dim=-1))).float()
+        return h.unflatten(-1, (3, self.groups)) + self.offset
+
+    def losses(
+        self, energy: torch.Tensor, features: torch.Tensor, hit_layer: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Terms of the negative evidence lower bound, per shower.
+
+        Args:
+            energy: (B, L, C) MeV.
+            features: (B, L, 6) standardised.
+            hit_layer: (B, L) layers with hits; the others are not learned from.
+        """
+        mean, log_variance = self.encode(energy, features)
+        latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        decoded = self.decode(features, latents)
+        hit = energy > 0
+        odds = F.binary_cross_entropy_with_logits(decoded[:, :, 0], hit.float(), reduction="none")
+        chosen = hit.nonzero(as_tuple=True)
+        place = torch.stack([decoded[:, :, number][chosen] for number in (1, 2)], dim=-1)
+        energies = -self.spectra.log_share(place, self.spectra.bin_of(energy[chosen]))
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(-1)
+        count = len(energy)
+        return {
+            "hits": (odds.sum(-1) * hit_layer).sum() / count,
+            "energies": energies.sum() / count,
+            "latents": (divergence * hit_layer).sum() / count,
+        }

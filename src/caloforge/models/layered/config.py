@@ -1,0 +1,68 @@
+"""Configuration of the layered model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+
+from caloforge.models.base import ModelConfig
+
+Column = Literal["energy", "theta", "phi", "x", "y"]
+Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class LayeredConfig(ModelConfig):
+    """Sizes of the networks, steps of the training, and how cells are drawn."""
+
+    condition: tuple[Column, ...] = ("energy", "x", "y")
+    """Incident columns that the showers depend on; the energy comes first."""
+
+    latents: PositiveInt = 8
+    """Learned numbers of a layer, beside its energy, hits, centres and widths."""
+    encoder: Sizes = (256, 128)
+    decoder: Sizes = (256, 256, 128)
+    bins: PositiveInt = 128
+    """Bins of the cells' spectra."""
+    spectra_grid: Annotated[int, Field(ge=2)] = 32
+    """Nodes a side of the grid of tabulated spectra."""
+    components: PositiveInt = 6
+    """Gaussians of every mixture."""
+    width: PositiveInt = 32
+    """Inner size of the small network of every number of a layer."""
+    energy_memory: PositiveInt = 128
+    shape_memory: PositiveInt = 192
+    """Sizes of the recurrent states of the two stages."""
+
+    cell_steps: PositiveInt = 4000
+    """Steps of the encoder and the decoder; then come the steps of the two stages."""
+    energy_steps: PositiveInt = 3000
+    shape_steps: PositiveInt = 8000
+    cell_rate: PositiveFloat = 2e-3
+    energy_rate: PositiveFloat = 2e-3
+    shape_rate: PositiveFloat = 2e-3
+    """Largest learning rates; each rises over the first 5 % of its steps and falls to zero."""
+    energy_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
+    energy_decay: NonNegativeFloat = 3e-2
+    shape_decay: NonNegativeFloat = 1e-2
+    """Weight decays of the two stages."""
+    latent_weight: NonNegativeFloat = 0.3
+    """Weight of the learned numbers' Kullback-Leibler divergence, reached after a third of the
+    steps of the cells."""
+
+    swaps: NonNegativeFloat = 4.0
+    """Tries to move a hit, for every hit of a shower."""
+    tolerances: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.02, 0.05, 0.1)
+    """How near the cells come to a layer's energy (relative), centres and widths (cells)."""
+
+    @field_validator("condition")
+    @classmethod
+    def _energy_first(cls, value: tuple[Column, ...]) -> tuple[Column, ...]:
+        if value[:1] != ("energy",) or len(set(value)) != len(value):
+            raise ValueError("the condition begins with energy and names every column once")
+        return value
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return self.cell_steps + max(self.energy_steps, self.shape_steps)

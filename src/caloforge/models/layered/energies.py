@@ -1,0 +1,155 @@
+"""The energy stage: ln p of the visible energy, the layers' energies and the layers' hits.
+
+The visible energy comes first, as a share of the incident one. Then, from the front to the back, a
+layer is empty, hit, or the last that is hit (so that layers without hits are exact), takes a share
+of the energy that is left (the last one all of it: the sum is exact, as with the voxel energies of
+C. Krause, D. Shih, Phys. Rev. D 107 (2023) 113003), and gets its number of hits. A recurrent state
+carries what was before. Twin: :mod:`caloforge.runtime.layered.energies`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from caloforge.models.layered.config import LayeredConfig
+from caloforge.models.layered.features import range_of, spread_of
+from caloforge.models.layered.mixtures import Chain, begin_apart, log_density, perceptron
+from caloforge.runtime.layered.conditions import LEAST_LAYER, LEFT_CLIP
+from caloforge.runtime.layered.energies import SEEN, STATES
+
+EMBEDDING = 16
+CONTEXT = 32
+HIDDEN = 64
+MARGIN = 0.3
+"""Standardised numbers may leave the training sample's range by this much."""
+
+
+class EnergyStage(nn.Module):
+    """Density of the layers' energies and hits.
+
+    Args:
+        layers: number of layers.
+        conditions: number of condition columns.
+        config: sizes.
+    """
+
+    def __init__(self, layers: int, conditions: int, config: LayeredConfig) -> None:
+        super().__init__()
+        self.layers = layers
+        size, components = config.energy_memory, config.components
+        self.embedding = nn.Embedding(layers, EMBEDDING)
+        self.total = perceptron([conditions, HIDDEN, HIDDEN, 3 * components], open_end=True)
+        begin_apart(self.total[-1].bias, components)  # type: ignore[arg-type]
+        self.context = perceptron([conditions + 1, HIDDEN, CONTEXT], open_end=True)
+        inputs = SEEN + 1 + CONTEXT + EMBEDDING
+        self.memory = nn.GRU(inputs, size, batch_first=True)
+        self.mix = perceptron(
+            [size + inputs, size, size], open_end=False, dropout=config.energy_dropout
+        )
+        self.state = nn.Linear(size, STATES)
+        self.chain = Chain(size, 2, config.width, components)
+        for name, value in {
+            "condition_mean": torch.zeros(conditions),
+            "condition_std": torch.ones(conditions),
+            "total_fit": torch.zeros(3),
+            "total_std": torch.ones(()),
+            "total_bounds": torch.zeros(2),
+            "number_mean": torch.zeros(layers, 2),
+            "number_std": torch.ones(layers, 2),
+            "bounds": torch.zeros(layers, 2, 2),
+            "left_mean": torch.zeros(layers),
+            "left_std": torch.ones(layers),
+        }.items():
+            self.register_buffer(name, value)
+
+    def fit(self, energy: torch.Tensor, hits: torch.Tensor, condition: torch.Tensor) -> None:
+        """Take means, spreads and ranges from layers (B, L) and conditions (B, C)."""
+        self.condition_mean.copy_(condition.mean(0))
+        self.condition_std.copy_(condition.std(0).clamp(min=1e-6))
+        total, state, number, left = self._numbers(energy, hits, condition)
+        known = self.standardised(condition)[:, 0].double()
+        powers = torch.stack([known**k for k in range(3)], dim=1)
+        fit = torch.linalg.lstsq(powers, total.double()[:, None]).solution[:, 0]
+        self.total_fit.copy_(fit)
+        apart = total - self._expected(condition)
+        self.total_std.copy_(apart.std())
+        apart = apart / self.total_std
+        self.total_bounds.copy_(torch.stack([apart.min() - MARGIN, apart.max() + MARGIN]))
+        used = torch.stack([state == 1, state > 0], dim=-1)
+        mean, std = spread_of(number, used)
+        self.number_mean.copy_(mean)
+        self.number_std.copy_(std)
+        self.bounds.copy_(range_of((number - mean) / std, used, MARGIN).transpose(0, 1))
+        rest = left.log() - condition[:, :1]
+        self.left_mean.copy_(rest.mean(0))
+        self.left_std.copy_(rest.std(0) + 0.01)
+
+    def standardised(self, condition: torch.Tensor) -> torch.Tensor:
+        """Conditions (B, C), the first the logarithm of the incident energy, in network units."""
+        return (condition - self.condition_mean) / self.condition_std
+
+    def _expected(self, condition: torch.Tensor) -> torch.Tensor:
+        known = self.standardised(condition)[:, 0]
+        a, b, c = self.total_fit
+        return a + b * known + c * known**2
+
+    def _numbers(
+        self, energy: torch.Tensor, hits: torch.Tensor, condition: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """ln of the visible share (B,), states (B, L), numbers (B, L, 2), energy left (B, L)."""
+        energy = energy.double()
+        total = energy.sum(-1)
+        before = energy.cumsum(-1) - energy
+        left = (total[:, None] - before).clamp(min=0.1 * LEAST_LAYER)
+        on = hits > 0
+        last = on & (on.flip(-1).cumsum(-1).flip(-1) == 1)
+        share = (energy / left).clamp(1e-7, 1.0 - 1e-7)
+        raw_hits = (hits - torch.rand_like(hits)).clamp(min=1e-3).log()
+        number = torch.stack([torch.logit(share).float(), raw_hits], dim=-1)
+        visible = (total.clamp(min=LEAST_LAYER).log() - condition[:, 0]).float()
+        return visible, on.long() + last.long(), number, left.float()
+
+    def losses(
+        self, energy: torch.Tensor, hits: torch.Tensor, condition: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Minus ln p per shower, in parts: visible energy, states, and shares and hits.
+
+        Args:
+            energy, hits: (B, L).
+            condition: (B, C), the first the logarithm of the incident energy (MeV).
+        """
+        total, state, raw, left = self._numbers(energy, hits, condition)
+        known = self.standardised(condition)
+        apart = (total - self._expected(condition)) / self.total_std
+        used = torch.stack([state == 1, state > 0], dim=-1)
+        number = torch.where(used, (raw - self.number_mean) / self.number_std, 0.0)
+        rest = (left.log() - condition[:, :1] - self.left_mean) / self.left_std
+        x = self._inputs(state, number, rest.clamp(-LEFT_CLIP, LEFT_CLIP), known, apart)
+        h = self.mix(torch.cat([self.memory(x)[0], x], dim=-1))
+        choice = F.cross_entropy(
+            self.state(h).flatten(0, 1), state.flatten(), reduction="none"
+        ).view_as(state)
+        over = (state == 2).cumsum(-1) - (state == 2).long() > 0
+        return {
+            "total": -log_density(self.total(known), apart).mean(),
+            "states": (choice * ~over).sum(-1).mean(),
+            "layers": -(self.chain(h, number) * used).sum((-1, -2)).mean(),
+        }
+
+    def _inputs(
+        self,
+        state: torch.Tensor,
+        number: torch.Tensor,
+        rest: torch.Tensor,
+        known: torch.Tensor,
+        apart: torch.Tensor,
+    ) -> torch.Tensor:
+        """What every layer sees: the one before it, the energy left, the shower, its place."""
+        seen = torch.cat([F.one_hot(state, STATES).float(), number], dim=-1)
+        seen = torch.cat([torch.zeros_like(seen[:, :1]), seen[:, :-1]], dim=1)
+        context = self.context(torch.cat([known, apart[:, None]], dim=-1))
+        context = context[:, None].expand(-1, self.layers, -1)
+        place = self.embedding.weight.expand(len(state), -1, -1)
+        return torch.cat([seen, rest[..., None], context, place], dim=-1)

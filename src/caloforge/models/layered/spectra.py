@@ -1,0 +1,102 @@
+"""Spectra of single cells: common bins, and a network that makes a grid of histograms in them.
+
+What they mean: :mod:`caloforge.runtime.layered.spectra`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from torch import nn
+
+from caloforge.models.layered.mixtures import perceptron
+from caloforge.runtime.layered.spectra import REACH
+
+INNER_STEPS = 16
+"""Steps of the training sample's own distribution inside a bin."""
+
+HIDDEN = 64
+
+
+class Spectra(nn.Module):
+    """The densities of cell energies on a grid of nodes.
+
+    Args:
+        bins: number of bins.
+        grid: nodes a side.
+    """
+
+    def __init__(self, bins: int, grid: int) -> None:
+        super().__init__()
+        self.bins, self.grid = bins, grid
+        self.network = perceptron([2, HIDDEN, HIDDEN, bins], open_end=True)
+        self.inner: torch.Tensor = nn.Buffer(torch.zeros(bins, INNER_STEPS + 1))
+        self.score: torch.Tensor = nn.Buffer(torch.zeros(bins))
+        """The middle of every bin as a quantile of the standard normal distribution."""
+
+    def fit(self, energy: NDArray[np.float32], threshold: float) -> None:
+        """Take bins from the energies (MeV) of a sample's hits."""
+        inner, count = equal_bins(energy, self.bins, threshold)
+        share = count / count.sum()
+        self.inner.copy_(torch.from_numpy(inner))
+        self.score.copy_(torch.from_numpy(ndtri(np.cumsum(share) - share / 2)))
+        with torch.no_grad():
+            last = self.network[-1]
+            assert isinstance(last, nn.Linear)
+            last.bias.copy_(torch.from_numpy(np.log(share)))
+
+    def bin_of(self, energy: torch.Tensor) -> torch.Tensor:
+        """Bin numbers of energies (MeV)."""
+        return torch.bucketize(energy, self.inner[1:, 0].contiguous(), right=True)
+
+    def shares(self) -> torch.Tensor:
+        """The histograms of all nodes, flat: (grid * grid * bins,)."""
+        side = torch.linspace(-REACH, REACH, self.grid, device=self.inner.device)
+        nodes = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1)
+        return self.network(nodes.flatten(0, 1)).float().softmax(-1).flatten()
+
+    def log_share(self, place: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
+        """ln of the probability of bin ``number`` (n,) at ``place`` (n, 2)."""
+        share = self.shares()
+        at = place.float().sigmoid() * (self.grid - 1)
+        low = at.detach().floor().clamp(0, self.grid - 2)
+        right = at - low
+        i, j = low.long().unbind(-1)
+        total = torch.zeros_like(right[:, 0])
+        for a in (0, 1):
+            for b in (0, 1):
+                weight_a = right[:, 0] if a else 1.0 - right[:, 0]
+                weight_b = right[:, 1] if b else 1.0 - right[:, 1]
+                node = (i + a) * self.grid + (j + b)
+                total = total + weight_a * weight_b * share[node * self.bins + number]
+        return (total + 1e-12).log()
+
+
+def equal_bins(
+    energy: NDArray[np.float32], bins: int, threshold: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Bins with equal shares of the mean of hits and energy, and the energies inside them.
+
+    Half of the resolution goes to where most hits are, half to where the energy is.
+
+    Returns:
+        (bins, INNER_STEPS + 1) MeV, equal steps of probability; (bins,) number of hits.
+    """
+    sorted_ = np.sort(energy.astype(np.float64))
+    rank = np.arange(1, len(sorted_) + 1) / len(sorted_)
+    measure = 0.5 * rank + 0.5 * np.cumsum(sorted_) / sorted_.sum()
+    cut = np.searchsorted(measure, np.arange(1, bins) / bins)
+    edge = np.concatenate([[max(threshold, 1e-9)], sorted_[cut], [sorted_[-1] * 1.15]])
+    start = np.concatenate([[0], cut, [len(sorted_)]])
+    inner = np.empty((bins, INNER_STEPS + 1), dtype=np.float32)
+    steps = np.linspace(0.0, 1.0, INNER_STEPS + 1)
+    for number in range(bins):
+        part = sorted_[start[number] : start[number + 1]]
+        if len(part):
+            inner[number] = np.quantile(part, steps)
+        else:
+            inner[number] = np.interp(steps, [0, 1], edge[number : number + 2])
+        inner[number, 0], inner[number, -1] = edge[number], edge[number + 1]
+    return inner, np.maximum(np.diff(start), 0.5)

@@ -1,0 +1,106 @@
+"""Which cells of a layer are hit: independent odds, then exactly the wanted number of hits.
+
+The cells are independent given the layer's numbers (Bernoulli). Missing hits are added with the
+probability p of their cell, surplus ones removed with 1 - p.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from caloforge.runtime.layered.networks import Array
+from caloforge.runtime.layered.random import Words, uniform
+
+Doubles = NDArray[np.float64]
+Integers = NDArray[np.integer[Any]]
+Flags = NDArray[np.uint8]
+
+IMPOSSIBLE = -14.0
+"""Logit below which a cell is never hit."""
+
+TRIES = 1000
+
+
+@njit(inline="always", cache=True)
+def find(rising: Doubles, value: float) -> int:
+    """The first place where ``rising`` exceeds ``value``."""
+    low = 0
+    high = rising.shape[0] - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if rising[middle] > value:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(cache=True)
+def draw_hits(
+    logits: Array, wanted: int, used: Flags, chance: Doubles, rising: Doubles, words: Words
+) -> int:
+    """Mark the hit cells of one layer in ``used``; return how many there are.
+
+    Args:
+        logits: (cells,) of a hit.
+        wanted: number of hits.
+        used: (cells,) result: 1 where hit.
+        chance: (cells,) result: probability of a hit.
+        rising: (cells,) result: running sum of ``chance``.
+        words: (2,) random state.
+    """
+    cells = logits.shape[0]
+    total = 0.0
+    found = 0
+    for cell in range(cells):
+        used[cell] = 0
+        chance[cell] = 0.0
+        logit = logits[cell]
+        if logit > IMPOSSIBLE:
+            chance[cell] = 1.0 / (1.0 + np.exp(-np.float64(logit)))
+            total += chance[cell]
+            if uniform(words) < chance[cell]:
+                used[cell] = 1
+                found += 1
+        rising[cell] = total
+    found = _add(wanted, found, used, rising, words)
+    return _remove(wanted, found, used, chance, words)
+
+
+@njit(inline="always", cache=True)
+def _add(wanted: int, found: int, used: Flags, rising: Doubles, words: Words) -> int:
+    """Add hits by the probability of their cells, until their number is right."""
+    total = rising[-1]
+    tries = 0
+    while found < wanted and tries < TRIES:
+        cell = find(rising, uniform(words) * total)
+        tries += 1
+        if used[cell] == 0 and total > 0.0:
+            used[cell] = 1
+            found += 1
+    return found
+
+
+@njit(inline="always", cache=True)
+def _remove(wanted: int, found: int, used: Flags, chance: Doubles, words: Words) -> int:
+    """Remove hits by one minus the probability of their cells, until their number is right."""
+    while found > wanted:
+        total = 0.0
+        for cell in range(used.shape[0]):
+            if used[cell] == 1:
+                total += 1.0 - chance[cell] + 1e-12
+        left = uniform(words) * total
+        chosen = -1
+        for cell in range(used.shape[0]):
+            if used[cell] == 1:
+                left -= 1.0 - chance[cell] + 1e-12
+                chosen = cell
+                if left <= 0.0:
+                    break
+        used[chosen] = 0
+        found -= 1
+    return found

@@ -1,0 +1,106 @@
+"""Numbers drawn one after the other, each from a mixture of Gaussians given those before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from caloforge.runtime.layered.networks import Array, State
+from caloforge.runtime.layered.random import Words, normal, uniform
+
+SPREAD = (-7.0, 1.5)
+"""Bounds of the logarithm of a component's spread."""
+
+Doubles = NDArray[np.float64]
+
+
+class Chain:
+    """The weights of :class:`caloforge.models.layered.mixtures.Chain`."""
+
+    def __init__(self, state: State, name: str) -> None:
+        self.first = np.ascontiguousarray(state[f"{name}.first.weight"].astype(np.float32).T)
+        self.first_bias = state[f"{name}.first.bias"].astype(np.float32)
+        self.earlier = state[f"{name}.earlier"].astype(np.float32)
+        self.last = state[f"{name}.last"].astype(np.float32)
+        self.last_bias = state[f"{name}.last_bias"].astype(np.float32)
+
+
+@njit(inline="always", cache=True)
+def draw_mixture(parameters: Array, words: Words) -> float:
+    """A number from a mixture given as (3 K,): logits, means, logarithms of the spreads."""
+    n = parameters.shape[0] // 3
+    top = parameters[0]
+    for k in range(1, n):
+        top = max(top, parameters[k])
+    total = 0.0
+    for k in range(n):
+        total += np.exp(np.float64(parameters[k] - top))
+    left = uniform(words) * total
+    chosen = n - 1
+    for k in range(n):
+        left -= np.exp(np.float64(parameters[k] - top))
+        if left <= 0.0:
+            chosen = k
+            break
+    spread = min(max(np.float64(parameters[2 * n + chosen]), SPREAD[0]), SPREAD[1])
+    return np.float64(parameters[n + chosen]) + np.exp(spread) * normal(words)
+
+
+@njit(inline="always", cache=True)
+def draw_next(
+    inner: Array, number: int, last: Array, last_bias: Array, parameters: Array, words: Words
+) -> float:
+    """The number ``number`` of a chain from its inner values (dims, width)."""
+    width = inner.shape[1]
+    parameters[:] = last_bias[number]
+    for k in range(width):
+        value = inner[number, k]
+        value = value / (np.float32(1.0) + np.exp(-value))
+        for j in range(parameters.shape[0]):
+            parameters[j] += value * last[number, k, j]
+    return draw_mixture(parameters, words)
+
+
+@njit(inline="always", cache=True)
+def tell_later(inner: Array, number: int, value: float, earlier: Array) -> None:
+    """Add what a number that is now known means for the later ones."""
+    known = np.float32(value)
+    for later in range(number + 1, inner.shape[0]):
+        for k in range(inner.shape[1]):
+            inner[later, k] += known * earlier[number, later, k]
+
+
+@njit(parallel=True, cache=True)
+def draw_chains(
+    inner: Array,
+    earlier: Array,
+    last: Array,
+    last_bias: Array,
+    bounds: Array,
+    wanted: NDArray[Any],
+    words: Words,
+    out: Array,
+) -> None:
+    """Draw all numbers of a chain for every row.
+
+    Args:
+        inner: (rows, dims, width), spent.
+        earlier, last, last_bias: weights of the chain.
+        bounds: (2, dims) lowest and highest value.
+        wanted: (rows,) rows that are not get zeros.
+        words: (rows, 2) random states.
+        out: (rows, dims).
+    """
+    for row in prange(inner.shape[0]):
+        if not wanted[row]:
+            out[row] = 0.0
+            continue
+        parameters = np.empty(last.shape[2], dtype=np.float32)
+        for number in range(inner.shape[1]):
+            value = draw_next(inner[row], number, last, last_bias, parameters, words[row])
+            value = min(max(value, bounds[0, number]), bounds[1, number])
+            out[row, number] = value
+            tell_later(inner[row], number, value, earlier)

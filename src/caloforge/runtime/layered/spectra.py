@@ -1,0 +1,131 @@
+"""Spectra of single cells: a grid of tabulated spectra, any cell somewhere between four of them.
+
+The spectrum of a cell is a histogram in bins that are common to all cells; inside a bin the
+energies follow the training sample's own distribution, so that its sharp structures (the
+threshold, the multiples of the MIP) stay where they are. The decoder gives every cell a place on a
+grid of such histograms, and its spectrum is the bilinear mixture of the four nodes around it: to
+draw from the mixture one draws the node first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from caloforge.runtime.layered.networks import Array, Perceptron, State
+from caloforge.runtime.layered.random import Words, uniform
+
+Doubles = NDArray[np.float64]
+
+REACH = 2.0
+"""The grid's nodes lie evenly between -REACH and REACH in the inputs of the network of spectra."""
+
+
+class Spectra(NamedTuple):
+    """``grid``: nodes a side; for every node the running sum, the mean and the variance.
+
+    ``rising`` (nodes, bins); ``mean``, ``variance`` (nodes,) MeV; ``inner`` (bins, steps + 1) MeV:
+    the energies at equal steps of probability inside every bin.
+    """
+
+    grid: int
+    rising: Doubles
+    mean: Doubles
+    variance: Doubles
+    inner: Doubles
+
+
+def tabulate(state: State, name: str, grid: int) -> Spectra:
+    """Tabulate the network of spectra on its grid."""
+    side = np.linspace(-REACH, REACH, grid, dtype=np.float32)
+    nodes = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
+    logits = Perceptron(state, f"{name}.network", open_end=True)(nodes).astype(np.float64)
+    share = np.exp(logits - logits.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    inner = state[f"{name}.inner"].astype(np.float64)
+    low, high = inner[:, :-1], inner[:, 1:]
+    mean = share @ ((low + high) / 2).mean(axis=1)
+    square = share @ ((low**2 + low * high + high**2) / 3).mean(axis=1)
+    return Spectra(grid, share.cumsum(axis=1), mean, square - mean**2, inner)
+
+
+@njit(inline="always", cache=True)
+def draw_node(place_a: float, place_b: float, grid: int, words: Words) -> int:
+    """One of the four nodes around a place, by its bilinear weight."""
+    a = (grid - 1) / (1.0 + np.exp(-np.float64(place_a)))
+    b = (grid - 1) / (1.0 + np.exp(-np.float64(place_b)))
+    i = min(int(a), grid - 2)
+    j = min(int(b), grid - 2)
+    if uniform(words) < a - i:
+        i += 1
+    if uniform(words) < b - j:
+        j += 1
+    return i * grid + j
+
+
+@njit(inline="always", cache=True)
+def energy_in_bin(inner: Doubles, number: int, share: float) -> float:
+    """Energy (MeV) below which the ``share`` of a bin's energies lies."""
+    steps = inner.shape[1] - 1
+    place = share * steps
+    k = min(int(place), steps - 1)
+    return float(inner[number, k] + (place - k) * (inner[number, k + 1] - inner[number, k]))
+
+
+@njit(inline="always", cache=True)
+def draw_bin(rising: Doubles, node: int, share: float) -> int:
+    """The bin of a node's spectrum at the ``share`` of its probability."""
+    low = 0
+    high = rising.shape[1] - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if rising[node, middle] > share:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(inline="always", cache=True)
+def draw_energy(spectra: Spectra, node: int, words: Words) -> float:
+    """An energy (MeV) from a node's spectrum."""
+    number = draw_bin(spectra.rising, node, uniform(words))
+    return energy_in_bin(spectra.inner, number, uniform(words))
+
+
+@njit(cache=True)
+def draw_energy_near(
+    spectra: Spectra, node: int, centre: float, weight: float, words: Words
+) -> float:
+    """An energy from a node's spectrum times exp(-weight (e - centre)^2 / 2), bin by bin.
+
+    Slow: for the few cells where drawing and refusing would take too long.
+    """
+    inner = spectra.inner
+    bins, steps = inner.shape[0], inner.shape[1] - 1
+    share = np.empty(bins)
+    least = np.inf
+    for number in range(bins):
+        least = min(least, (inner[number, steps // 2] - centre) ** 2)
+    before = 0.0
+    total = 0.0
+    for number in range(bins):
+        away = (inner[number, steps // 2] - centre) ** 2 - least
+        own = spectra.rising[node, number] - before
+        before = spectra.rising[node, number]
+        share[number] = own * np.exp(-0.5 * weight * away)
+        total += share[number]
+    left = uniform(words) * total
+    chosen = bins - 1
+    for number in range(bins):
+        left -= share[number]
+        if left <= 0.0:
+            chosen = number
+            break
+    low, high = inner[chosen, 0], inner[chosen, steps]
+    if low < centre < high and weight * (high - low) ** 2 > 1.0:
+        return centre
+    return energy_in_bin(inner, chosen, uniform(words))
