@@ -1,6 +1,6 @@
 """Benchmarks: every performance figure of the documentation comes from here."""
 
-from caloforge.bench.generate import GEANT4, Timing, bench_generate
+from caloforge.bench.generate import GEANT4, Timing, bench_generate, best_ratios
 from caloforge.bench.io import IoResult, IoRow, bench_io
 from caloforge.bench.simulate import SimulationTiming, bench_simulate
 
@@ -13,4 +13,5 @@ __all__ = [
     "bench_generate",
     "bench_io",
     "bench_simulate",
+    "best_ratios",
 ]

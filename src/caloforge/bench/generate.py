@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from caloforge.beam import particles
-from caloforge.generate import open_engine
+from caloforge.errors import ConfigError, ModelError
+from caloforge.generate import ENGINES, open_engine
 from caloforge.runtime import Engine
-from caloforge.runtime.engine import condition_of
+from caloforge.runtime.engine import SparseEngine, condition_of
 from caloforge.runtime.noise import shower_noise
+from caloforge.runtime.trained import with_impact
 from caloforge.showers import Provenance
+from caloforge.simulate import open_simulator
 
 GEANT4 = "Geant4"
+GFLASH = "gflash"
+"""Named among the models: the classical fast simulation, in the calorimeter of the first model."""
+
+ALL = "all"
+"""Among the engines: every one that can run the model."""
+
+Call = Callable[[int], object]
+"""Generates one batch; told the number of the call."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,14 @@ def bench_generate(
     seconds: float = 5.0,
     geant4_ms: float | None = None,
 ) -> list[Timing]:
-    """Time the engines of some models, cells in memory, without writing.
+    """Time the engines of some models, showers in memory (hits where the engine makes hits).
 
     Geant4's time is the one recorded with the training showers (``seconds_per_shower``), on the
     machine that made them, unless ``geant4_ms`` gives one measured here.
 
     Args:
-        models: model folders or exported files.
-        engines: engines to try on each.
+        models: model folders or exported files, or ``gflash``.
+        engines: engines to try on each, or ``all``: those that can run it.
         batch_sizes: showers per call.
         energy: incident energies, GeV.
         seconds: measure at least this long, and at least three calls, after one to warm up.
@@ -56,17 +67,80 @@ def bench_generate(
         ModelError, ConfigError: see their messages.
     """
     rows: list[Timing] = []
+    first: Engine | None = None
     for model in models:
-        for name in engines:
-            engine = open_engine(model, name)
-            reference = geant4_ms or recorded_geant4_ms(engine)
+        for engine in _engines(model, engines, first):
+            first = first or engine
+            reference = geant4_ms or recorded_geant4_ms(first)
             if reference is not None and not rows:
                 rows.append(Timing(GEANT4, "given" if geant4_ms else "recorded", 1, reference, 1.0))
             for size in batch_sizes:
-                ms = _time(engine, size, energy, seconds)
+                name = GFLASH if engine is None else engine.name
+                call = _gflash(first, size, energy) if engine is None else _of(engine, size, energy)
+                ms = _time(call, seconds) / size
                 ratio = None if reference is None else reference / ms
-                rows.append(Timing(Path(model).name, engine.name, size, ms, ratio))
+                rows.append(Timing(Path(model).name, name, size, ms, ratio))
     return rows
+
+
+def best_ratios(rows: Sequence[Timing]) -> list[tuple[int, str, float]]:
+    """How many times as fast the first model is as each other one: (batch size, other, ratio).
+
+    The best engine of each at that batch size.
+    """
+    best: dict[tuple[str, int], float] = {}
+    for row in rows:
+        if row.model != GEANT4:
+            key = (row.model, row.batch_size)
+            best[key] = min(best.get(key, np.inf), row.ms)
+    names = list(dict.fromkeys(name for name, _ in best))
+    return [
+        (size, name, ms / best[names[0], size])
+        for (name, size), ms in best.items()
+        if name != names[0] and (names[0], size) in best
+    ]
+
+
+def _engines(
+    model: str | Path, names: Sequence[str], first: Engine | None
+) -> Iterable[Engine | None]:
+    """The engines to time for a model; None stands for gflash."""
+    if str(model) == GFLASH:
+        if first is None:
+            raise ConfigError("gflash is timed in the calorimeter of a model; name one before it")
+        yield None
+        return
+    if ALL not in names:
+        yield from (open_engine(model, name) for name in names)
+        return
+    for name in ENGINES:
+        if name == "auto":
+            continue
+        try:
+            yield open_engine(model, name)
+        except (ConfigError, ModelError):
+            continue  # this engine cannot run this model
+
+
+def _of(engine: Engine, size: int, energy: str) -> Call:
+    incident = with_impact(engine, particles(size, energy), 0, 0)
+    condition = condition_of(engine, incident)
+    latent = engine.description["latent"]
+
+    def call(number: int) -> object:
+        noise = shower_noise(number, 0, size, latent["size"], latent["distribution"])
+        if isinstance(engine, SparseEngine):
+            return engine.hits(condition, noise)
+        return engine.run(condition, noise)
+
+    return call
+
+
+def _gflash(beside: Engine | None, size: int, energy: str) -> Call:
+    assert beside is not None
+    incident = particles(size, energy, particle="e-")
+    simulator = open_simulator(GFLASH, beside.calorimeter, incident)
+    return lambda number: simulator.simulate(incident, seed=number)
 
 
 def recorded_geant4_ms(engine: Engine) -> float | None:
@@ -76,17 +150,14 @@ def recorded_geant4_ms(engine: Engine) -> float | None:
     return None if seconds is None else 1000.0 * float(seconds)
 
 
-def _time(engine: Engine, size: int, energy: str, seconds: float) -> float:
-    incident = particles(size, energy)
-    condition = condition_of(engine, incident)
-    latent = engine.description["latent"]
+def _time(call: Call, seconds: float) -> float:
+    """Median milliseconds of a call, the first one left out."""
     times: list[float] = []
-    for call in _calls(seconds):
-        noise = shower_noise(call, 0, size, latent["size"], latent["distribution"])
+    for number in _calls(seconds):
         start = time.perf_counter()
-        engine.run(condition, noise)
+        call(number)
         times.append(time.perf_counter() - start)
-    return float(1000 * np.median(times[1:]) / size)
+    return float(1000 * np.median(times[1:]))
 
 
 def _calls(seconds: float) -> Iterable[int]:

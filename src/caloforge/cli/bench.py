@@ -23,8 +23,8 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    models: list[Path] = typer.Argument(..., help="Model folders or exported .onnx files."),
-    engines: str = typer.Option("auto", "--engine", help="Comma list of auto, torch, onnx."),
+    models: list[Path] = typer.Argument(..., help="Models, exported .onnx files, or gflash."),
+    engines: str = typer.Option("auto", "--engine", help="Comma list of auto, compact, torch, onnx; or all."),
     batch_sizes: str = typer.Option("1,128", "--batch", help="Comma list of batch sizes."),
     seconds: float = typer.Option(5.0, "--seconds", min=0.1, help="Time for each measurement."),
     geant4_ms: float | None = typer.Option(
@@ -40,8 +40,10 @@ def generate(
     Example:
 
       caloforge bench generate model library --batch 1,128
+
+      caloforge bench generate lcd-ecal-25-3dgan gflash --engine all
     """
-    from caloforge.bench import bench_generate
+    from caloforge.bench import bench_generate, best_ratios
     from caloforge.bench.machine import machine
 
     try:
@@ -64,6 +66,8 @@ def generate(
     for row in rows:
         ratio = "" if row.speedup is None else f"{row.speedup:10.1f}"
         typer.echo(f"{row.model:24s} {row.engine:10s} {row.batch_size:6d} {row.ms:10.3f} {ratio}")
+    for size, other, faster in best_ratios(rows):
+        typer.echo(f"batch {size}: {models[0].name} is {faster:.3g} times as fast as {other}")
 
 
 def simulate(

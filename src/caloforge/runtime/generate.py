@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from caloforge.errors import ModelError, ShowerError
 from caloforge.runtime.engine import Engine, SparseEngine, condition_of
 from caloforge.runtime.noise import shower_noise
+from caloforge.runtime.trained import warn_outside, with_impact
 from caloforge.showers import Incident, Provenance, Showers
 
 
@@ -23,16 +24,22 @@ def shower_batches(
 
     Args:
         engine: runs the model.
-        incident: the particles; row k is shower number ``first + k``.
+        incident: the particles; row k is shower number ``first + k``. Impact points that the model
+            wants and that are not given are spread over its trained range.
         seed: with the shower's number it fixes the noise, whatever the batch size.
         batch_size: showers per call of the engine; bounds the memory.
         first: number of the first shower.
         provenance: given to every batch.
 
+    Warns:
+        CaloforgeWarning: particles outside the trained range.
+
     Raises:
         ModelError: the model made something that is not a shower.
     """
     latent = engine.description["latent"]
+    incident = with_impact(engine, incident, seed, first)
+    warn_outside(engine, incident)
     for start in range(0, len(incident), batch_size):
         stop = min(start + batch_size, len(incident))
         part = incident.take(slice(start, stop))

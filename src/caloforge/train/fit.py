@@ -54,13 +54,13 @@ def fit_model(
         run = GradientRun(model, sample, config, folder, inputs or {})
         _claim(folder, resume)
         steps, seconds = run.go(resume, quiet)
-        waited, energy = run.loader.waited, sample.ranges(["energy"])["energy"]
+        waited, ranges = run.loader.waited, sample.ranges(model.condition_columns)
     elif isinstance(model, DirectModel):
         if not isinstance(data, Showers):
             raise TrainingError(f"model '{model.kind}' is fitted in one go; load its showers first")
         _claim(folder, resume=False)
         model.fit(data)
-        waited, energy = 0.0, (data.incident.energy.min(), data.incident.energy.max())
+        waited, ranges = 0.0, MemoryBlocks(data).ranges(model.condition_columns)
         steps, seconds = 0, time.monotonic() - begin
     else:
         raise TrainingError(f"model '{model.kind}' is neither a GradientModel nor a DirectModel")
@@ -73,7 +73,9 @@ def fit_model(
         parents=(data.provenance.to_dict(),),
         source={
             "training_showers": len(data),
-            "training_energy_mev": [float(value) for value in energy],
+            "training_ranges": {
+                name: [float(low), float(high)] for name, (low, high) in ranges.items()
+            },
             "training_steps": steps,
             "training_seconds": round(seconds, 1),
             "waiting_for_data_seconds": round(waited, 3),

@@ -15,7 +15,7 @@ Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 class LayeredConfig(ModelConfig):
     """Sizes of the networks, steps of the training, and how cells are drawn."""
 
-    condition: tuple[Column, ...] = ("energy", "x", "y")
+    condition: tuple[Column, ...] = ("energy",)
     """Incident columns that the showers depend on; the energy comes first."""
 
     latents: PositiveInt = 8

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from caloforge.runtime.layered.hits import Flags, Integers, draw_hits, find
@@ -29,7 +29,7 @@ REFUSALS = 24
 """Refused energies of a hit before its spectrum is tilted bin by bin."""
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _swap_hits(
     sweeps: float,
     count: int,
@@ -74,7 +74,7 @@ def _swap_hits(
                 places[hit, a] = new[a]
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _draw_energies(
     count: int,
     node: Integers,
@@ -123,7 +123,7 @@ def _draw_tilted(
     return draw_energy_near(spectra, node, centre, weight, words)
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _fill_layer(
     decoded: Array,
     wanted: int,
@@ -174,7 +174,7 @@ def _fill_layer(
         out[cell[hit]] = max(energy[hit] * scale, threshold)
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def fill_layers(
     decoded: Array,
     group: Integers,
@@ -211,7 +211,7 @@ def fill_layers(
     """
     groups = decoded.shape[1] // 3
     cells = group.shape[0]
-    for row in prange(decoded.shape[0]):
+    for row in range(decoded.shape[0]):
         number = layer[row]
         words = np.empty(2, dtype=np.uint64)
         seed(words, keys[row], number + 1)

@@ -6,7 +6,7 @@ Twin of :class:`caloforge.models.layered.energies.EnergyStage`, drawing instead 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from caloforge.runtime.layered.conditions import LEAST_LAYER, LEFT_CLIP
@@ -84,14 +84,14 @@ class EnergyStage:
         return energy, hits
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def _draw_totals(parameters: Array, bounds: Doubles, words: Words, out: Array) -> None:
-    for row in prange(parameters.shape[0]):
+    for row in range(parameters.shape[0]):
         value = draw_mixture(parameters[row], words[row])
         out[row] = min(max(value, bounds[0]), bounds[1])
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def _draw_layer(
     logits: Array,
     inner: Array,
@@ -111,7 +111,7 @@ def _draw_layer(
     words: Words,
 ) -> None:
     """State, energy and hits of one layer of every shower; takes its energy from ``left``."""
-    for row in prange(logits.shape[0]):
+    for row in range(logits.shape[0]):
         seen[row] = 0.0
         if done[row]:
             seen[row, 0] = 1.0

@@ -23,6 +23,7 @@ IMPOSSIBLE = -14.0
 """Logit below which a cell is never hit."""
 
 TRIES = 1000
+"""Draws of a missing hit that may find a cell that is hit already."""
 
 
 @njit(inline="always", cache=True)
@@ -39,7 +40,7 @@ def find(rising: Doubles, value: float) -> int:
     return low
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def draw_hits(
     logits: Array, wanted: int, used: Flags, chance: Doubles, rising: Doubles, words: Words
 ) -> int:
@@ -67,21 +68,36 @@ def draw_hits(
                 used[cell] = 1
                 found += 1
         rising[cell] = total
-    found = _add(wanted, found, used, rising, words)
+    found = _add(wanted, found, used, chance, rising, words)
     return _remove(wanted, found, used, chance, words)
 
 
 @njit(inline="always", cache=True)
-def _add(wanted: int, found: int, used: Flags, rising: Doubles, words: Words) -> int:
-    """Add hits by the probability of their cells, until their number is right."""
+def _add(
+    wanted: int, found: int, used: Flags, chance: Doubles, rising: Doubles, words: Words
+) -> int:
+    """Add hits by the probability of their cells, until their number is right.
+
+    Where that takes too long, nearly all cells are hit: the likeliest of the others follow.
+    """
     total = rising[-1]
     tries = 0
-    while found < wanted and tries < TRIES:
+    while found < wanted and tries < TRIES and total > 0.0:
         cell = find(rising, uniform(words) * total)
         tries += 1
-        if used[cell] == 0 and total > 0.0:
+        if used[cell] == 0:
             used[cell] = 1
             found += 1
+    while found < wanted:
+        likeliest = -1
+        for cell in range(used.shape[0]):
+            if used[cell] == 0 and chance[cell] > 0.0:
+                if likeliest < 0 or chance[cell] > chance[likeliest]:
+                    likeliest = cell
+        if likeliest < 0:
+            return found
+        used[likeliest] = 1
+        found += 1
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from caloforge.runtime.layered.networks import Array, State
@@ -73,7 +73,7 @@ def tell_later(inner: Array, number: int, value: float, earlier: Array) -> None:
             inner[later, k] += known * earlier[number, later, k]
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def draw_chains(
     inner: Array,
     earlier: Array,
@@ -94,7 +94,7 @@ def draw_chains(
         words: (rows, 2) random states.
         out: (rows, dims).
     """
-    for row in prange(inner.shape[0]):
+    for row in range(inner.shape[0]):
         if not wanted[row]:
             out[row] = 0.0
             continue

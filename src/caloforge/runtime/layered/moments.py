@@ -59,7 +59,7 @@ def quadratic(matrix: Doubles, vector: Doubles) -> float:
     return total
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def precision(variance: Doubles, places: Doubles, spread: Doubles, count: int) -> Doubles:
     """Inverse covariance (5, 5) of the moments while the cells' energies are not drawn yet.
 

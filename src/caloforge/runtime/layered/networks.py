@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
@@ -82,20 +82,20 @@ class _Gates(Linear):
         self.bias = state[bias].astype(np.float32)
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def silu(x: Array) -> None:
     """x sigmoid(x) in place, for every row of (rows, n)."""
-    for row in prange(x.shape[0]):
+    for row in range(x.shape[0]):
         for k in range(x.shape[1]):
             value = x[row, k]
             x[row, k] = value / (np.float32(1.0) + np.exp(-value))
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def _gru(gates_x: Array, gates_h: Array, hidden: Array, out: Array) -> None:
     size = hidden.shape[1]
     one = np.float32(1.0)
-    for row in prange(hidden.shape[0]):
+    for row in range(hidden.shape[0]):
         for k in range(size):
             reset = one / (one + np.exp(-(gates_x[row, k] + gates_h[row, k])))
             keep = one / (one + np.exp(-(gates_x[row, size + k] + gates_h[row, size + k])))

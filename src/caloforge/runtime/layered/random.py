@@ -39,7 +39,7 @@ def seed(state: Words, key: Words, stream: int) -> None:
     """Start the generator ``state`` (2,) of one stream of the shower ``key`` (2,)."""
     step = np.uint64(stream + 1) * np.uint64(0x9E3779B97F4A7C15)
     state[0] = _spread(key[0] + step) | np.uint64(1)
-    state[1] = _spread(key[1] ^ _spread(step))
+    state[1] = _spread(key[1] ^ _spread(state[0]))
 
 
 @njit(inline="always")
@@ -62,7 +62,7 @@ def normal(state: Words) -> float:
     return float(radius * np.cos(2.0 * np.pi * uniform(state)))
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def start(keys: Words, words: Words) -> None:
     """Start stream 0 of every shower: keys (B, 2) -> states (B, 2)."""
     for row in range(keys.shape[0]):

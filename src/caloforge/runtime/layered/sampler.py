@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numba import get_num_threads
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from caloforge.geometry import Calorimeter
 from caloforge.runtime.engine import Hits
@@ -22,8 +25,8 @@ from caloforge.runtime.layered.spectra import tabulate
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-AT_ONCE = 64
-"""Showers whose layers are decoded together."""
+AT_ONCE = 32
+"""Showers that one thread draws together."""
 
 NEVER = -1e4
 """Logit of cells that do not exist."""
@@ -54,15 +57,19 @@ class LayeredSampler:
         self.spectra = tabulate(state, "cells.spectra", int(config["spectra_grid"]))
         self.tolerance = np.array(config["tolerances"], dtype=np.float64)
         self.swaps = float(config["swaps"])
+        self._threads = ThreadPoolExecutor(get_num_threads())
 
     def hits(
         self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]
     ) -> Hits:
         """Showers for (B, C) conditions (MeV, rad, mm) and (B, 4) uniform noise."""
-        parts = [
-            self._some(condition[first : first + AT_ONCE], noise[first : first + AT_ONCE])
-            for first in range(0, len(condition), AT_ONCE)
-        ]
+        firsts = range(0, len(condition), AT_ONCE)
+        some = [(condition[k : k + AT_ONCE], noise[k : k + AT_ONCE]) for k in firsts]
+        with threadpool_limits(1, user_api="blas"):
+            if len(some) == 1:
+                parts = [self._some(*some[0])]
+            else:
+                parts = list(self._threads.map(lambda pair: self._some(*pair), some))
         counts, cells, energies = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Hits(np.concatenate([[0], np.cumsum(counts)]), cells, energies)
 

@@ -96,7 +96,7 @@ def draw_energy(spectra: Spectra, node: int, words: Words) -> float:
     return energy_in_bin(spectra.inner, number, uniform(words))
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def draw_energy_near(
     spectra: Spectra, node: int, centre: float, weight: float, words: Words
 ) -> float:

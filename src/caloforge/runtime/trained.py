@@ -1,0 +1,69 @@
+"""What a model was trained on: impact points that nobody gave, and a warning outside its range."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import CaloforgeWarning
+from caloforge.runtime.engine import NORMAL_INCIDENCE, Engine
+from caloforge.runtime.noise import IMPACT_STREAM, uniform_noise
+from caloforge.showers import Incident
+
+IMPACT = ("x", "y")
+SHOWN = {"energy": (1e-3, "GeV"), "theta": (180 / np.pi, "degrees"), "phi": (180 / np.pi, "degrees")}
+"""How ranges are written: factor and unit; mm otherwise."""
+
+SLACK = 1e-3
+"""Part of the trained range by which a value may lie outside without a warning."""
+
+
+def trained_ranges(engine: Engine) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of the condition columns in the training sample, where known."""
+    source = engine.description["provenance"].get("source", {})
+    return {name: (low, high) for name, (low, high) in source.get("training_ranges", {}).items()}
+
+
+def with_impact(engine: Engine, incident: Incident, seed: int, first: int) -> Incident:
+    """Particles with impact points, where the model wants them and none are given.
+
+    They are spread evenly over the range of the training sample (as in its beam); shower ``first``
+    + k always gets the same point.
+    """
+    ranges = trained_ranges(engine)
+    wanted = [name for name in IMPACT if name in engine.description["condition"]]
+    missing = [name for name in wanted if name not in incident and name in ranges]
+    if not missing:
+        return incident
+    uniform = uniform_noise(seed, first, first + len(incident), len(IMPACT), IMPACT_STREAM)
+    columns: dict[str, NDArray[Any]] = dict(incident.columns)
+    for name in missing:
+        low, high = ranges[name]
+        columns[name] = low + (high - low) * uniform[:, IMPACT.index(name)]
+    return Incident(columns)
+
+
+def warn_outside(engine: Engine, incident: Incident) -> None:
+    """One warning for every condition column that leaves the range of the training sample."""
+    for name, (low, high) in trained_ranges(engine).items():
+        if name in incident:
+            values = incident[name]
+        elif name == "theta":
+            values = np.full(1, NORMAL_INCIDENCE)
+        else:
+            continue
+        slack = SLACK * (high - low) + 1e-6 * abs(high)
+        outside = values[(values < low - slack) | (values > high + slack)]
+        if len(outside):
+            factor, unit = SHOWN.get(name, (1.0, "mm"))
+            found = f"{outside.min() * factor:.4g} to {outside.max() * factor:.4g}"
+            warnings.warn(
+                f"{name}: {len(outside)} of {len(incident)} showers at {found} {unit}, outside the "
+                f"{low * factor:.4g} to {high * factor:.4g} {unit} that the model was trained on; "
+                "they are extrapolated, validate such showers before use",
+                CaloforgeWarning,
+                stacklevel=2,
+            )
