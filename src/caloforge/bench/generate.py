@@ -70,7 +70,9 @@ def bench_generate(
     first: Engine | None = None
     for model in models:
         for engine in _engines(model, engines, first):
-            first = first or engine
+            if first is None:
+                assert engine is not None
+                first = engine
             reference = geant4_ms or recorded_geant4_ms(first)
             if reference is not None and not rows:
                 rows.append(Timing(GEANT4, "given" if geant4_ms else "recorded", 1, reference, 1.0))
@@ -136,8 +138,7 @@ def _of(engine: Engine, size: int, energy: str) -> Call:
     return call
 
 
-def _gflash(beside: Engine | None, size: int, energy: str) -> Call:
-    assert beside is not None
+def _gflash(beside: Engine, size: int, energy: str) -> Call:
     incident = particles(size, energy, particle="e-")
     simulator = open_simulator(GFLASH, beside.calorimeter, incident)
     return lambda number: simulator.simulate(incident, seed=number)

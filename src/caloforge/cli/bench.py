@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     models: list[Path] = typer.Argument(..., help="Models, exported .onnx files, or gflash."),
-    engines: str = typer.Option("auto", "--engine", help="Comma list of auto, compact, torch, onnx; or all."),
+    engines: str = typer.Option(
+        "auto", "--engine", help="Comma list of auto, compact, torch, onnx; or all."
+    ),
     batch_sizes: str = typer.Option("1,128", "--batch", help="Comma list of batch sizes."),
     seconds: float = typer.Option(5.0, "--seconds", min=0.1, help="Time for each measurement."),
     geant4_ms: float | None = typer.Option(

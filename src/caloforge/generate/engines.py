@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from caloforge.errors import ConfigError, ModelError
 from caloforge.geometry import Calorimeter
-from caloforge.runtime import Engine, OnnxEngine
-from caloforge.runtime.layered import LayeredEngine
+from caloforge.runtime import CompactEngine, Engine, OnnxEngine
 from caloforge.shipped import model_path
 from caloforge.showers import file_digest
 
 ENGINES = ("auto", "compact", "torch", "onnx")
 
-COMPACT = {"layered": LayeredEngine}
+COMPACT = {"layered": CompactEngine}
 """Engines without torch that read a model folder as it is, by the kind of the model."""
 
 

@@ -1,15 +1,17 @@
 """Run exported models without torch: noise, engines, showers.
 
-This package needs numpy, scipy, onnxruntime, and nothing of the training framework, so that it
-can live inside a simulation job.
+This package needs numpy, scipy, numba and onnxruntime, nothing of the training framework, so that
+it can live inside a simulation job.
 """
 
+from caloforge.runtime.compact_engine import CompactEngine
 from caloforge.runtime.engine import Engine
 from caloforge.runtime.generate import shower_batches
 from caloforge.runtime.noise import normal_noise, shower_noise, uniform_noise
 from caloforge.runtime.onnx_engine import OnnxEngine
 
 __all__ = [
+    "CompactEngine",
     "Engine",
     "OnnxEngine",
     "normal_noise",

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import ModelError
 from caloforge.geometry import Calorimeter
+from caloforge.sampling import Hits
 from caloforge.showers import Incident
 
 NORMAL_INCIDENCE = np.pi / 2
-
-
-class Hits(NamedTuple):
-    """Hits of some showers: shower k owns ``offset[k]:offset[k + 1]``, cells rising."""
-
-    offset: NDArray[np.int64]
-    cell: NDArray[np.uint32]
-    energy: NDArray[np.float32]
 
 
 class Engine(Protocol):

@@ -14,7 +14,11 @@ from caloforge.runtime.noise import IMPACT_STREAM, uniform_noise
 from caloforge.showers import Incident
 
 IMPACT = ("x", "y")
-SHOWN = {"energy": (1e-3, "GeV"), "theta": (180 / np.pi, "degrees"), "phi": (180 / np.pi, "degrees")}
+SHOWN = {
+    "energy": (1e-3, "GeV"),
+    "theta": (180 / np.pi, "degrees"),
+    "phi": (180 / np.pi, "degrees"),
+}
 """How ranges are written: factor and unit; mm otherwise."""
 
 SLACK = 1e-3

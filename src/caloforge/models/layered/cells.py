@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.mixtures import perceptron
 from caloforge.models.layered.spectra import Spectra
-from caloforge.runtime.layered.conditions import FEATURES
+from caloforge.sampling.conditions import FEATURES
 
 EMBEDDING = 16
 LOG_VARIANCE = (-8.0, 2.0)
@@ -66,8 +66,8 @@ class Cells(nn.Module):
     def decode(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """(B, L, 6) and (B, L, latents) -> (B, L, 3, C): logit of a hit, place on the grid."""
         place = self.embedding.weight.expand(len(features), -1, -1)
-        h = self.last(self.decoder(torch.cat([features, latents, place], dim=-1))).float()
-        return h.unflatten(-1, (3, self.groups)) + self.offset
+        h: torch.Tensor = self.last(self.decoder(torch.cat([features, latents, place], dim=-1)))
+        return h.float().view(*features.shape[:2], 3, self.groups) + self.offset
 
     def losses(
         self, energy: torch.Tensor, features: torch.Tensor, hit_layer: torch.Tensor

@@ -4,7 +4,7 @@ The visible energy comes first, as a share of the incident one. Then, from the f
 layer is empty, hit, or the last that is hit (so that layers without hits are exact), takes a share
 of the energy that is left (the last one all of it: the sum is exact, as with the voxel energies of
 C. Krause, D. Shih, Phys. Rev. D 107 (2023) 113003), and gets its number of hits. A recurrent state
-carries what was before. Twin: :mod:`caloforge.runtime.layered.energies`.
+carries what was before. Twin: :mod:`caloforge.sampling.energies`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.features import range_of, spread_of
 from caloforge.models.layered.mixtures import Chain, begin_apart, log_density, perceptron
-from caloforge.runtime.layered.conditions import LEAST_LAYER, LEFT_CLIP
-from caloforge.runtime.layered.energies import SEEN, STATES
+from caloforge.sampling.conditions import LEAST_LAYER, LEFT_CLIP
+from caloforge.sampling.energies import SEEN, STATES
 
 EMBEDDING = 16
 CONTEXT = 32
@@ -50,19 +50,16 @@ class EnergyStage(nn.Module):
         )
         self.state = nn.Linear(size, STATES)
         self.chain = Chain(size, 2, config.width, components)
-        for name, value in {
-            "condition_mean": torch.zeros(conditions),
-            "condition_std": torch.ones(conditions),
-            "total_fit": torch.zeros(3),
-            "total_std": torch.ones(()),
-            "total_bounds": torch.zeros(2),
-            "number_mean": torch.zeros(layers, 2),
-            "number_std": torch.ones(layers, 2),
-            "bounds": torch.zeros(layers, 2, 2),
-            "left_mean": torch.zeros(layers),
-            "left_std": torch.ones(layers),
-        }.items():
-            self.register_buffer(name, value)
+        self.condition_mean: torch.Tensor = nn.Buffer(torch.zeros(conditions))
+        self.condition_std: torch.Tensor = nn.Buffer(torch.ones(conditions))
+        self.total_fit: torch.Tensor = nn.Buffer(torch.zeros(3))
+        self.total_std: torch.Tensor = nn.Buffer(torch.ones(()))
+        self.total_bounds: torch.Tensor = nn.Buffer(torch.zeros(2))
+        self.number_mean: torch.Tensor = nn.Buffer(torch.zeros(layers, 2))
+        self.number_std: torch.Tensor = nn.Buffer(torch.ones(layers, 2))
+        self.bounds: torch.Tensor = nn.Buffer(torch.zeros(layers, 2, 2))
+        self.left_mean: torch.Tensor = nn.Buffer(torch.zeros(layers))
+        self.left_std: torch.Tensor = nn.Buffer(torch.ones(layers))
 
     def fit(self, energy: torch.Tensor, hits: torch.Tensor, condition: torch.Tensor) -> None:
         """Take means, spreads and ranges from layers (B, L) and conditions (B, C)."""
@@ -92,8 +89,9 @@ class EnergyStage(nn.Module):
 
     def _expected(self, condition: torch.Tensor) -> torch.Tensor:
         known = self.standardised(condition)[:, 0]
-        a, b, c = self.total_fit
-        return a + b * known + c * known**2
+        a, b, c = self.total_fit.unbind()
+        expected: torch.Tensor = a + b * known + c * known**2
+        return expected
 
     def _numbers(
         self, energy: torch.Tensor, hits: torch.Tensor, condition: torch.Tensor

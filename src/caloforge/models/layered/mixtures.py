@@ -7,12 +7,13 @@ conditionals are mixtures (C. Bishop, "Mixture density networks", 1994).
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from caloforge.runtime.layered.mixtures import SPREAD
+from caloforge.sampling.mixtures import SPREAD
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -35,7 +36,7 @@ def begin_apart(bias: torch.Tensor, components: int) -> None:
 def perceptron(sizes: list[int], *, open_end: bool, dropout: float = 0.0) -> nn.Sequential:
     """Linear layers with SiLU between them, and after the last one unless ``open_end``."""
     parts: list[nn.Module] = []
-    for number, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for number, (before, after) in enumerate(pairwise(sizes)):
         parts.append(nn.Linear(before, after))
         if number + 2 < len(sizes) or not open_end:
             parts.append(nn.SiLU())
@@ -67,8 +68,7 @@ class Chain(nn.Module):
     def forward(self, h: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """ln p (..., size) of ``value`` (..., size) given h (..., inputs)."""
         later = torch.ones(self.size, self.size, device=h.device).triu(1)
-        inner = self.first(h).unflatten(-1, (self.size, self.width))
-        earlier = self.earlier * later[..., None]
-        inner = inner + (value @ earlier.flatten(1)).unflatten(-1, (self.size, self.width))
+        earlier = (self.earlier * later[..., None]).flatten(1)
+        inner = (self.first(h) + value @ earlier).view(*h.shape[:-1], self.size, self.width)
         parameters = torch.einsum("...sw,swk->...sk", F.silu(inner), self.last)
         return log_density(parameters.float() + self.last_bias, value)

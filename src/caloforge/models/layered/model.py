@@ -3,7 +3,7 @@
 Three parts, each with a density that can be computed, so that training is plain maximum
 likelihood: the energy stage (:mod:`.energies`), the shape stage (:mod:`.shapes`), and the cells
 (:mod:`.cells`). First the encoder and decoder of the cells learn; then they rest, and the two
-stages learn the layers' numbers. Drawing is :mod:`caloforge.runtime.layered`, without torch.
+stages learn the layers' numbers. Drawing is :mod:`caloforge.sampling`, without torch.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from caloforge.models.layered.energies import MARGIN, EnergyStage
 from caloforge.models.layered.features import Moments, features, range_of, spread_of
 from caloforge.models.layered.shapes import SMEAR, ShapeStage
 from caloforge.models.layered.symmetry import Mirrors
-from caloforge.runtime.layered import LayeredSampler
-from caloforge.runtime.layered.conditions import HITS_OFFSET
-from caloforge.runtime.layered.grid import LayerGrid
-from caloforge.runtime.layered.random import KEY_SIZE
+from caloforge.sampling import LayeredSampler
+from caloforge.sampling.conditions import HITS_OFFSET
+from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.random import KEY_SIZE
 from caloforge.showers import Showers
 
 Losses = dict[str, torch.Tensor]
@@ -89,7 +89,7 @@ class Layered(GradientModel):
     def preprocessing(self) -> dict[str, Any]:
         """How a layer's numbers and cells are described."""
         return {
-            "layer": "ln E, ln(hits - 0.5), centres, ln(widths + 0.3 cells); standardised per layer",
+            "layer": "ln E, ln(hits - 0.5), centres, ln(widths + 0.3), standardised per layer",
             "cells": f"{self.config.bins} bins of equal hits and energy",
         }
 

@@ -1,7 +1,7 @@
 """The shape stage: ln p of the layers' centres, widths and learned numbers.
 
 From the front to the back, with a recurrent state, given the energies and hits of all layers.
-Twin: :mod:`caloforge.runtime.layered.shapes`.
+Twin: :mod:`caloforge.sampling.shapes`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.mixtures import Chain, perceptron
-from caloforge.runtime.layered.shapes import CONTEXT
+from caloforge.sampling.shapes import CONTEXT
 
 EMBEDDING = 16
 GLOBAL = 64
 HIDDEN = 128
 SMEAR = (0.02, 0.02, 0.04, 0.04)
-"""Standardised centres and widths are smeared by this much: single hits have widths of exactly 0."""
+"""Smearing of the standardised centres and widths: a single hit has widths of exactly 0."""
 
 LATENT_BOUND = 5.0
 
@@ -66,7 +66,8 @@ class ShapeStage(nn.Module):
         x = torch.cat([_shifted(value), known, _shifted(known), context, place], dim=-1)
         x = F.silu(self.before(x))
         h = self.mix(torch.cat([self.memory(x)[0], x], dim=-1))
-        return -(self.chain(h, value) * known[..., 2:]).sum((-1, -2)).mean()
+        density: torch.Tensor = self.chain(h, value) * known[..., 2:]
+        return -density.sum((-1, -2)).mean()
 
 
 def _shifted(value: torch.Tensor) -> torch.Tensor:

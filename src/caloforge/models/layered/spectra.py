@@ -1,6 +1,6 @@
 """Spectra of single cells: common bins, and a network that makes a grid of histograms in them.
 
-What they mean: :mod:`caloforge.runtime.layered.spectra`.
+What they mean: :mod:`caloforge.sampling.spectra`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from torch import nn
 
 from caloforge.models.layered.mixtures import perceptron
-from caloforge.runtime.layered.spectra import REACH
+from caloforge.sampling.spectra import REACH
 
 INNER_STEPS = 16
 """Steps of the training sample's own distribution inside a bin."""
@@ -55,7 +55,8 @@ class Spectra(nn.Module):
         """The histograms of all nodes, flat: (grid * grid * bins,)."""
         side = torch.linspace(-REACH, REACH, self.grid, device=self.inner.device)
         nodes = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1)
-        return self.network(nodes.flatten(0, 1)).float().softmax(-1).flatten()
+        logits: torch.Tensor = self.network(nodes.flatten(0, 1))
+        return logits.float().softmax(-1).flatten()
 
     def log_share(self, place: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
         """ln of the probability of bin ``number`` (n,) at ``place`` (n, 2)."""

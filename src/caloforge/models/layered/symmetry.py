@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from caloforge.runtime.layered.grid import LayerGrid
+from caloforge.sampling.grid import LayerGrid
 
 Floats = NDArray[np.float64]
 
@@ -86,8 +86,9 @@ def _moved(grid: LayerGrid, matrix: Floats) -> NDArray[np.int64] | None:
             return None
         sources[layer] = np.arange(cells)
         sources[layer, real] = found
-    return (sources + cells * np.arange(layers)[:, None]).ravel()
+    first = cells * np.arange(layers)
+    return np.asarray((sources + first[:, None]).ravel(), dtype=np.int64)
 
 
 def _name(point: Floats) -> tuple[int, int]:
-    return int(round(1e4 * point[0])), int(round(1e4 * point[1]))
+    return round(1e4 * float(point[0])), round(1e4 * float(point[1]))

@@ -9,10 +9,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from caloforge.runtime.layered.conditions import LEAST_LAYER, LEFT_CLIP
-from caloforge.runtime.layered.mixtures import Chain, draw_mixture, draw_next, tell_later
-from caloforge.runtime.layered.networks import Array, Linear, Perceptron, Recurrent, State, product
-from caloforge.runtime.layered.random import Words, uniform
+from caloforge.sampling.conditions import LEAST_LAYER, LEFT_CLIP
+from caloforge.sampling.mixtures import Chain, draw_mixture, draw_next, tell_later
+from caloforge.sampling.networks import Array, Linear, Perceptron, Recurrent, State, product
+from caloforge.sampling.random import Words, uniform
 
 Doubles = NDArray[np.float64]
 
@@ -134,7 +134,7 @@ def _draw_layer(
         energy[row] = left[row] * share
         left[row] -= energy[row]
         count = np.int64(np.floor(np.exp(value * std[1] + mean[1]))) + 1
-        hits[row] = min(max(count, 1), most)
+        hits[row] = count if count < most else most
         done[row] = state == 2
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from caloforge.runtime.layered.networks import Array, State
-from caloforge.runtime.layered.random import Words, normal, uniform
+from caloforge.sampling.networks import Array, State
+from caloforge.sampling.random import Words, normal, uniform
 
 SPREAD = (-7.0, 1.5)
 """Bounds of the logarithm of a component's spread."""
@@ -46,7 +46,7 @@ def draw_mixture(parameters: Array, words: Words) -> float:
             chosen = k
             break
     spread = min(max(np.float64(parameters[2 * n + chosen]), SPREAD[0]), SPREAD[1])
-    return np.float64(parameters[n + chosen]) + np.exp(spread) * normal(words)
+    return float(np.float64(parameters[n + chosen]) + np.exp(spread) * normal(words))
 
 
 @njit(inline="always", cache=True)

@@ -4,10 +4,10 @@
 2. Swaps of hits with the cells' energies integrated out: a Metropolis chain whose target is the
    product of the odds and the Gaussian of the layer's moments, the energies of the hits being
    replaced by their means and variances.
-3. Energies, one hit after the other, those with the smallest variance first: each is drawn from
-   its own spectrum times the Gaussian look-ahead of what is then left for the others. The
+3. Energies, hit after hit, those with the smallest variance first: each is drawn from its own
+   spectrum times the Gaussian look-ahead of what is then left for the others. The
    covariance of the rest loses one rank-one term a hit, so its inverse is kept up to date by the
-   Sherman-Morrison formula, and the tilt is a Gaussian of one number: drawing and refusing is exact.
+   Sherman-Morrison formula; the tilt is a Gaussian of one number, drawing and refusing is exact.
 4. The sum of the energies is scaled to the layer's energy.
 """
 
@@ -17,11 +17,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from caloforge.runtime.layered.hits import Flags, Integers, draw_hits, find
-from caloforge.runtime.layered.moments import MOMENTS, basis, precision, quadratic, targets
-from caloforge.runtime.layered.networks import Array
-from caloforge.runtime.layered.random import Words, seed, uniform
-from caloforge.runtime.layered.spectra import Spectra, draw_energy, draw_energy_near, draw_node
+from caloforge.sampling.hits import Flags, Integers, draw_hits, find
+from caloforge.sampling.moments import MOMENTS, basis, precision, quadratic, targets
+from caloforge.sampling.networks import Array
+from caloforge.sampling.random import Words, seed, uniform
+from caloforge.sampling.spectra import Spectra, draw_energy, draw_energy_near, draw_node
 
 Doubles = NDArray[np.float64]
 
@@ -61,7 +61,11 @@ def _swap_hits(
         other_node = draw_node(decoded[1, other], decoded[2, other], spectra.grid, words)
         basis(x[other], y[other], new)
         for a in range(MOMENTS):
-            after[a] = left[a] + spectra.mean[node[hit]] * places[hit, a] - spectra.mean[other_node] * new[a]
+            after[a] = (
+                left[a]
+                + spectra.mean[node[hit]] * places[hit, a]
+                - spectra.mean[other_node] * new[a]
+            )
         chi2 = quadratic(matrix, after)
         if chi2 <= before or uniform(words) < np.exp(-0.5 * (chi2 - before)):
             used[cell[hit]] = 0
@@ -113,9 +117,7 @@ def _draw_energies(
 
 
 @njit(inline="always", cache=True)
-def _draw_tilted(
-    spectra: Spectra, node: int, centre: float, weight: float, words: Words
-) -> float:
+def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
     for _ in range(REFUSALS):
         drawn = draw_energy(spectra, node, words)
         if uniform(words) < np.exp(-0.5 * weight * (drawn - centre) ** 2):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import get_num_threads
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from caloforge.geometry import Calorimeter
-from caloforge.runtime.engine import Hits
-from caloforge.runtime.layered.cells import fill_layers
-from caloforge.runtime.layered.conditions import HITS_OFFSET, LEAST_LAYER, WIDTH_OFFSET
-from caloforge.runtime.layered.energies import EnergyStage
-from caloforge.runtime.layered.grid import LayerGrid
-from caloforge.runtime.layered.networks import Array, Linear, Perceptron, State
-from caloforge.runtime.layered.random import keys_of, start
-from caloforge.runtime.layered.shapes import ShapeStage
-from caloforge.runtime.layered.spectra import tabulate
+from caloforge.sampling.cells import fill_layers
+from caloforge.sampling.conditions import HITS_OFFSET, LEAST_LAYER, WIDTH_OFFSET
+from caloforge.sampling.energies import EnergyStage
+from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.networks import Array, Linear, Perceptron, State
+from caloforge.sampling.random import keys_of, start
+from caloforge.sampling.shapes import ShapeStage
+from caloforge.sampling.spectra import tabulate
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -30,6 +29,14 @@ AT_ONCE = 32
 
 NEVER = -1e4
 """Logit of cells that do not exist."""
+
+
+class Hits(NamedTuple):
+    """Hits of some showers: shower k owns ``offset[k]:offset[k + 1]``, cells rising."""
+
+    offset: NDArray[np.int64]
+    cell: NDArray[np.uint32]
+    energy: NDArray[np.float32]
 
 
 class LayeredSampler:
@@ -59,9 +66,7 @@ class LayeredSampler:
         self.swaps = float(config["swaps"])
         self._threads = ThreadPoolExecutor(get_num_threads())
 
-    def hits(
-        self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]
-    ) -> Hits:
+    def hits(self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]) -> Hits:
         """Showers for (B, C) conditions (MeV, rad, mm) and (B, 4) uniform noise."""
         firsts = range(0, len(condition), AT_ONCE)
         some = [(condition[k : k + AT_ONCE], noise[k : k + AT_ONCE]) for k in firsts]
@@ -104,9 +109,7 @@ class LayeredSampler:
         features[..., 1] = np.log(np.maximum(hits, 1) - HITS_OFFSET)
         features = (features - self.feature_mean) / self.feature_std
         seen = np.dstack([np.where(hit[..., None], features[..., :2], 0.0), hit])
-        drawn = self.shapes.draw(
-            seen.astype(np.float32), self.energies.standardised(known), words
-        )
+        drawn = self.shapes.draw(seen.astype(np.float32), self.energies.standardised(known), words)
         shape = drawn[..., :4] * self.feature_std[:, 2:] + self.feature_mean[:, 2:]
         shape[..., 2:] = np.maximum(np.exp(shape[..., 2:]) - WIDTH_OFFSET, 0.0)
         features[..., 2:] = drawn[..., :4]

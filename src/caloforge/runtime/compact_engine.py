@@ -13,12 +13,11 @@ from safetensors.numpy import load_file
 
 from caloforge.errors import ModelError
 from caloforge.geometry import Calorimeter
-from caloforge.runtime.engine import Hits
-from caloforge.runtime.layered.sampler import LayeredSampler
+from caloforge.sampling import Hits, LayeredSampler
 from caloforge.showers import file_digest
 
 
-class LayeredEngine:
+class CompactEngine:
     """A layered model read from its folder.
 
     Args:

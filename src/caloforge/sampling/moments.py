@@ -76,4 +76,4 @@ def precision(variance: Doubles, places: Doubles, spread: Doubles, count: int) -
         for a in range(MOMENTS):
             for b in range(MOMENTS):
                 matrix[a, b] += spread[hit] * places[hit, a] * places[hit, b]
-    return np.linalg.inv(matrix)
+    return np.linalg.inv(matrix)  # type: ignore[return-value]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.runtime.layered.mixtures import Chain, draw_chains
-from caloforge.runtime.layered.networks import (
+from caloforge.sampling.mixtures import Chain, draw_chains
+from caloforge.sampling.networks import (
     Array,
     Linear,
     Perceptron,
@@ -18,7 +18,7 @@ from caloforge.runtime.layered.networks import (
     product,
     silu,
 )
-from caloforge.runtime.layered.random import Words
+from caloforge.sampling.random import Words
 
 CONTEXT = 3
 """What the stage knows of a layer: its energy, its hits, whether it is hit."""

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from caloforge.runtime.layered.networks import Array
-from caloforge.runtime.layered.random import Words, uniform
+from caloforge.sampling.networks import Array
+from caloforge.sampling.random import Words, uniform
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
@@ -91,9 +91,10 @@ def _add(
     while found < wanted:
         likeliest = -1
         for cell in range(used.shape[0]):
-            if used[cell] == 0 and chance[cell] > 0.0:
-                if likeliest < 0 or chance[cell] > chance[likeliest]:
-                    likeliest = cell
+            if used[cell] == 1 or chance[cell] == 0.0:
+                continue
+            if likeliest < 0 or chance[cell] > chance[likeliest]:
+                likeliest = cell
         if likeliest < 0:
             return found
         used[likeliest] = 1

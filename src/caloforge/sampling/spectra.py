@@ -15,8 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from caloforge.runtime.layered.networks import Array, Perceptron, State
-from caloforge.runtime.layered.random import Words, uniform
+from caloforge.sampling.networks import Perceptron, State
+from caloforge.sampling.random import Words, uniform
 
 Doubles = NDArray[np.float64]
 
