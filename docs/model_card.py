@@ -1,4 +1,4 @@
-"""The card of a trained model: ``python docs/model_card.py MODEL TITLE=metrics.json ... > README.md``.
+"""The card of a model: ``python docs/model_card.py MODEL TITLE=metrics.json ... > README.md``.
 
 Data, training, figures and limits, all from what the commands wrote.
 """
@@ -28,14 +28,14 @@ caloforge generate {name} --energy 50 -n 1000 --seed 1 -o generated.h5
 
 ## Training
 
-{steps:,} steps in {minutes:.0f} minutes of two CPU cores (AMD EPYC), seed {seed}, caloforge {version}. The
-recipe, the digests of the data and the geometry are in `artifact.json`.
+{steps:,} steps in {minutes:.0f} minutes on two CPU cores (AMD EPYC), seed {seed}, caloforge
+{version}. Recipe, digests of the data and geometry are in `artifact.json`.
 
 ## Limits
 
 - Trained on the range above; `caloforge generate` warns outside it. Such showers are extrapolated.
-- One kind of particle. The names of the conditions: {condition}. Impact points that are not given are
-  spread over the trained range.
+- One kind of particle. Conditions: {condition}. Impact points that are not given are spread over
+  the trained range.
 - Figures below are for showers like those of training; validate your own use with
   `caloforge validate`.
 

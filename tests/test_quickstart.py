@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from caloforge.quickstart import ROWS, quickstart, table
+from caloforge.quickstart import ROWS, SHIPPED, quickstart, table
 from caloforge.store import open_showers
 
 
@@ -46,9 +46,21 @@ def test_the_library_is_faithful_and_caught_copying(result: tuple[Path, str, obj
         assert one["generation_ms"] > 0
 
 
+def test_the_shipped_model_is_nearer_than_3dgan(result: tuple[Path, str, object]) -> None:
+    metrics = result[2].metrics  # type: ignore[attr-defined]
+    shipped, gan = metrics[SHIPPED], metrics["3dgan"]
+    for key in ("etot_over_einc", "layer_energy", "cell_energy", "hits"):
+        assert shipped["separation"][key] < 0.5 * gan["separation"][key]
+    assert (
+        shipped["separation"]["layer_energy"] < 2 * shipped["floor"]["separation"]["layer_energy"]
+    )
+    assert shipped["auc"]["high"]["mean"] < 0.7 < gan["auc"]["high"]["mean"]
+    assert shipped["memorisation"]["p_value"] > 0.01
+
+
 def test_generation_is_timed_against_geant4(result: tuple[Path, str, object]) -> None:
     timings = result[2].timings  # type: ignore[attr-defined]
     geant4 = timings[0]
     assert geant4.ms == pytest.approx(444, abs=5)  # recorded with the showers
-    assert {row.engine for row in timings[1:]} == {"torch", "onnx"}
+    assert {row.engine for row in timings[1:]} == {"torch", "onnx", "compact"}
     assert all(row.speedup == pytest.approx(geant4.ms / row.ms) for row in timings[1:])

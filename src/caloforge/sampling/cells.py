@@ -14,9 +14,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.hits import Flags, Integers, draw_hits, find
 from caloforge.sampling.moments import MOMENTS, basis, precision, quadratic, targets
 from caloforge.sampling.networks import Array
@@ -29,7 +29,7 @@ REFUSALS = 24
 """Refused energies of a hit before its spectrum is tilted bin by bin."""
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _swap_hits(
     sweeps: float,
     count: int,
@@ -78,7 +78,7 @@ def _swap_hits(
                 places[hit, a] = new[a]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _draw_energies(
     count: int,
     node: Integers,
@@ -116,7 +116,7 @@ def _draw_energies(
             left[a] -= drawn * place[a]
 
 
-@njit(inline="always", cache=True)
+@inlined
 def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
     for _ in range(REFUSALS):
         drawn = draw_energy(spectra, node, words)
@@ -125,7 +125,7 @@ def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, word
     return draw_energy_near(spectra, node, centre, weight, words)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _fill_layer(
     decoded: Array,
     wanted: int,
@@ -176,7 +176,7 @@ def _fill_layer(
         out[cell[hit]] = max(energy[hit] * scale, threshold)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def fill_layers(
     decoded: Array,
     group: Integers,

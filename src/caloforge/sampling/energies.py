@@ -6,9 +6,9 @@ Twin of :class:`caloforge.models.layered.energies.EnergyStage`, drawing instead 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.conditions import LEAST_LAYER, LEFT_CLIP
 from caloforge.sampling.mixtures import Chain, draw_mixture, draw_next, tell_later
 from caloforge.sampling.networks import Array, Linear, Perceptron, Recurrent, State, product
@@ -84,14 +84,14 @@ class EnergyStage:
         return energy, hits
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _draw_totals(parameters: Array, bounds: Doubles, words: Words, out: Array) -> None:
     for row in range(parameters.shape[0]):
         value = draw_mixture(parameters[row], words[row])
         out[row] = min(max(value, bounds[0]), bounds[1])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _draw_layer(
     logits: Array,
     inner: Array,
@@ -138,7 +138,7 @@ def _draw_layer(
         done[row] = state == 2
 
 
-@njit(inline="always", cache=True)
+@inlined
 def _draw_state(logits: Array, is_end: bool, left: float, words: Words) -> int:
     """0: empty, 1: hit, 2: hit and the last one; the last layer takes what is left."""
     draw = uniform(words)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.networks import Array
 from caloforge.sampling.random import Words, uniform
 
@@ -26,7 +26,7 @@ TRIES = 1000
 """Draws of a missing hit that may find a cell that is hit already."""
 
 
-@njit(inline="always", cache=True)
+@inlined
 def find(rising: Doubles, value: float) -> int:
     """The first place where ``rising`` exceeds ``value``."""
     low = 0
@@ -40,7 +40,7 @@ def find(rising: Doubles, value: float) -> int:
     return low
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def draw_hits(
     logits: Array, wanted: int, used: Flags, chance: Doubles, rising: Doubles, words: Words
 ) -> int:
@@ -72,7 +72,7 @@ def draw_hits(
     return _remove(wanted, found, used, chance, words)
 
 
-@njit(inline="always", cache=True)
+@inlined
 def _add(
     wanted: int, found: int, used: Flags, chance: Doubles, rising: Doubles, words: Words
 ) -> int:
@@ -102,7 +102,7 @@ def _add(
     return found
 
 
-@njit(inline="always", cache=True)
+@inlined
 def _remove(wanted: int, found: int, used: Flags, chance: Doubles, words: Words) -> int:
     """Remove hits by one minus the probability of their cells, until their number is right."""
     while found > wanted:

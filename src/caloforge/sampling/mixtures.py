@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.networks import Array, State
 from caloforge.sampling.random import Words, normal, uniform
 
@@ -28,7 +28,7 @@ class Chain:
         self.last_bias = state[f"{name}.last_bias"].astype(np.float32)
 
 
-@njit(inline="always", cache=True)
+@inlined
 def draw_mixture(parameters: Array, words: Words) -> float:
     """A number from a mixture given as (3 K,): logits, means, logarithms of the spreads."""
     n = parameters.shape[0] // 3
@@ -49,7 +49,7 @@ def draw_mixture(parameters: Array, words: Words) -> float:
     return float(np.float64(parameters[n + chosen]) + np.exp(spread) * normal(words))
 
 
-@njit(inline="always", cache=True)
+@inlined
 def draw_next(
     inner: Array, number: int, last: Array, last_bias: Array, parameters: Array, words: Words
 ) -> float:
@@ -64,7 +64,7 @@ def draw_next(
     return draw_mixture(parameters, words)
 
 
-@njit(inline="always", cache=True)
+@inlined
 def tell_later(inner: Array, number: int, value: float, earlier: Array) -> None:
     """Add what a number that is now known means for the later ones."""
     known = np.float32(value)
@@ -73,7 +73,7 @@ def tell_later(inner: Array, number: int, value: float, earlier: Array) -> None:
             inner[later, k] += known * earlier[number, later, k]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def draw_chains(
     inner: Array,
     earlier: Array,

@@ -8,15 +8,16 @@ energies e: E, 0, 0, E wx^2, E wy^2. The tolerances make them Gaussian instead o
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from caloforge.sampling.compiled import compiled, inlined
 
 Doubles = NDArray[np.float64]
 
 MOMENTS = 5
 
 
-@njit(inline="always", cache=True)
+@inlined
 def basis(x: float, y: float, out: Doubles) -> None:
     """What one MeV at (x, y) adds to the moments."""
     out[0] = 1.0
@@ -26,7 +27,7 @@ def basis(x: float, y: float, out: Doubles) -> None:
     out[4] = y * y
 
 
-@njit(inline="always", cache=True)
+@inlined
 def targets(numbers: Doubles, tolerance: Doubles, wanted: Doubles, variance: Doubles) -> None:
     """The wanted moments (5,) and their variances (5,).
 
@@ -49,7 +50,7 @@ def targets(numbers: Doubles, tolerance: Doubles, wanted: Doubles, variance: Dou
     variance[4] = (tolerance[2] * energy * (2.0 * wy + 0.1)) ** 2
 
 
-@njit(inline="always", cache=True)
+@inlined
 def quadratic(matrix: Doubles, vector: Doubles) -> float:
     """v^T M v for the symmetric M (5, 5)."""
     total = 0.0
@@ -59,7 +60,7 @@ def quadratic(matrix: Doubles, vector: Doubles) -> float:
     return total
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def precision(variance: Doubles, places: Doubles, spread: Doubles, count: int) -> Doubles:
     """Inverse covariance (5, 5) of the moments while the cells' energies are not drawn yet.
 

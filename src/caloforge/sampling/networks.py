@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from caloforge.sampling.compiled import compiled
 
 Array = NDArray[np.float32]
 State = Mapping[str, NDArray[Any]]
@@ -82,7 +83,7 @@ class _Gates(Linear):
         self.bias = state[bias].astype(np.float32)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def silu(x: Array) -> None:
     """x sigmoid(x) in place, for every row of (rows, n)."""
     for row in range(x.shape[0]):
@@ -91,7 +92,7 @@ def silu(x: Array) -> None:
             x[row, k] = value / (np.float32(1.0) + np.exp(-value))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _gru(gates_x: Array, gates_h: Array, hidden: Array, out: Array) -> None:
     size = hidden.shape[1]
     one = np.float32(1.0)

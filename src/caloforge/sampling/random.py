@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from caloforge.sampling.compiled import compiled, inlined
 
 Words = NDArray[np.uint64]
 
@@ -26,7 +27,7 @@ def keys_of(noise: NDArray[np.floating[Any]]) -> Words:
     return np.ascontiguousarray((high << np.uint64(24)) | low)
 
 
-@njit(inline="always")
+@inlined
 def _spread(value: np.uint64) -> np.uint64:
     """One splitmix64 step: neighbouring values become unlike."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -34,7 +35,7 @@ def _spread(value: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
-@njit(inline="always")
+@inlined
 def seed(state: Words, key: Words, stream: int) -> None:
     """Start the generator ``state`` (2,) of one stream of the shower ``key`` (2,)."""
     step = np.uint64(stream + 1) * np.uint64(0x9E3779B97F4A7C15)
@@ -42,7 +43,7 @@ def seed(state: Words, key: Words, stream: int) -> None:
     state[1] = _spread(key[1] ^ _spread(state[0]))
 
 
-@njit(inline="always")
+@inlined
 def uniform(state: Words) -> float:
     """The next number in [0, 1)."""
     a = state[0]
@@ -55,14 +56,14 @@ def uniform(state: Words) -> float:
     return np.float64((a + b) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@njit(inline="always")
+@inlined
 def normal(state: Words) -> float:
     """The next standard normal number (Box and Muller)."""
     radius = np.sqrt(-2.0 * np.log(1.0 - uniform(state)))
     return float(radius * np.cos(2.0 * np.pi * uniform(state)))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def start(keys: Words, words: Words) -> None:
     """Start stream 0 of every shower: keys (B, 2) -> states (B, 2)."""
     for row in range(keys.shape[0]):

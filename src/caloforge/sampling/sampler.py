@@ -24,7 +24,7 @@ from caloforge.sampling.spectra import tabulate
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-AT_ONCE = 32
+AT_ONCE = 64
 """Showers that one thread draws together."""
 
 NEVER = -1e4

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.networks import Perceptron, State
 from caloforge.sampling.random import Words, uniform
 
@@ -52,7 +52,7 @@ def tabulate(state: State, name: str, grid: int) -> Spectra:
     return Spectra(grid, share.cumsum(axis=1), mean, square - mean**2, inner)
 
 
-@njit(inline="always", cache=True)
+@inlined
 def draw_node(place_a: float, place_b: float, grid: int, words: Words) -> int:
     """One of the four nodes around a place, by its bilinear weight."""
     a = (grid - 1) / (1.0 + np.exp(-np.float64(place_a)))
@@ -66,7 +66,7 @@ def draw_node(place_a: float, place_b: float, grid: int, words: Words) -> int:
     return i * grid + j
 
 
-@njit(inline="always", cache=True)
+@inlined
 def energy_in_bin(inner: Doubles, number: int, share: float) -> float:
     """Energy (MeV) below which the ``share`` of a bin's energies lies."""
     steps = inner.shape[1] - 1
@@ -75,7 +75,7 @@ def energy_in_bin(inner: Doubles, number: int, share: float) -> float:
     return float(inner[number, k] + (place - k) * (inner[number, k + 1] - inner[number, k]))
 
 
-@njit(inline="always", cache=True)
+@inlined
 def draw_bin(rising: Doubles, node: int, share: float) -> int:
     """The bin of a node's spectrum at the ``share`` of its probability."""
     low = 0
@@ -89,14 +89,14 @@ def draw_bin(rising: Doubles, node: int, share: float) -> int:
     return low
 
 
-@njit(inline="always", cache=True)
+@inlined
 def draw_energy(spectra: Spectra, node: int, words: Words) -> float:
     """An energy (MeV) from a node's spectrum."""
     number = draw_bin(spectra.rising, node, uniform(words))
     return energy_in_bin(spectra.inner, number, uniform(words))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def draw_energy_near(
     spectra: Spectra, node: int, centre: float, weight: float, words: Words
 ) -> float:
