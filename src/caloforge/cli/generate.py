@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from caloforge.cli.common import JSON, QUIET, progress, report
+from caloforge.cli.common import JSON, QUIET, progress, report, warnings_as_notes
 from caloforge.errors import ConfigError
 
 
@@ -33,7 +33,7 @@ def generate(
         None, "--like", help="Copy the incident particles of this store file."
     ),
     seed: int = typer.Option(0, "--seed", min=0, help="Same seed, same showers."),
-    engine: str = typer.Option("auto", "--engine", help="auto, torch, onnx."),
+    engine: str = typer.Option("auto", "--engine", help="auto, compact, torch, onnx."),
     batch_size: int = typer.Option(128, "--batch-size", min=1, help="Showers per engine call."),
     quiet: bool = QUIET,
     as_json: bool = JSON,
@@ -61,7 +61,7 @@ def generate(
     else:
         assert energy is not None
         incident = particles(number or 1, energy, theta=theta, particle=particle, seed=seed)
-    with progress("generating", quiet) as advance:
+    with warnings_as_notes(), progress("generating", quiet) as advance:
         done = generate_to_store(
             opened,
             incident,

@@ -24,6 +24,10 @@ SHOWN = {
 SLACK = 1e-3
 """Part of the trained range by which a value may lie outside without a warning."""
 
+GAPS = 5.0
+"""The same in mean distances of the training sample's values: its extremes lie about one distance
+inside the range that it was drawn from, rarely more than five (probability exp(-5))."""
+
 
 def trained_ranges(engine: Engine) -> dict[str, tuple[float, float]]:
     """Lowest and highest value of the condition columns in the training sample, where known."""
@@ -52,6 +56,7 @@ def with_impact(engine: Engine, incident: Incident, seed: int, first: int) -> In
 
 def warn_outside(engine: Engine, incident: Incident) -> None:
     """One warning for every condition column that leaves the range of the training sample."""
+    showers = engine.description["provenance"].get("source", {}).get("training_showers", np.inf)
     for name, (low, high) in trained_ranges(engine).items():
         if name in incident:
             values = incident[name]
@@ -59,7 +64,7 @@ def warn_outside(engine: Engine, incident: Incident) -> None:
             values = np.full(1, NORMAL_INCIDENCE)
         else:
             continue
-        slack = SLACK * (high - low) + 1e-6 * abs(high)
+        slack = (SLACK + GAPS / showers) * (high - low) + 1e-6 * abs(high)
         outside = values[(values < low - slack) | (values > high + slack)]
         if len(outside):
             factor, unit = SHOWN.get(name, (1.0, "mm"))

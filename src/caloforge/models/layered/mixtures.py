@@ -69,6 +69,7 @@ class Chain(nn.Module):
         """ln p (..., size) of ``value`` (..., size) given h (..., inputs)."""
         later = torch.ones(self.size, self.size, device=h.device).triu(1)
         earlier = (self.earlier * later[..., None]).flatten(1)
-        inner = (self.first(h) + value @ earlier).view(*h.shape[:-1], self.size, self.width)
+        inner = self.first(h) + value @ earlier
+        inner = inner.view(*inner.shape[:-1], self.size, self.width)
         parameters = torch.einsum("...sw,swk->...sk", F.silu(inner), self.last)
         return log_density(parameters.float() + self.last_bias, value)
