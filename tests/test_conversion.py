@@ -279,7 +279,7 @@ def test_a_killed_conversion_leaves_the_old_file(
     write_showers(tmp_path / "a.h5", lcd_showers(3000))
     convert(tmp_path / "a.h5", tmp_path / target, limit=5)
     old = (tmp_path / target).read_bytes()
-    process = start(["a.h5"] * 8 + ["-o", target, "--shuffle"], tmp_path)
+    process = start(["a.h5"] * 32 + ["-o", target, "--shuffle"], tmp_path)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(f".{target}.*")) and time.monotonic() < deadline:
         time.sleep(0.01)
