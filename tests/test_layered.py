@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_numbers_are_drawn_from_the_density_that_is_learned() -> None:
     state = {f"c.{name}": value.detach().numpy() for name, value in chain.state_dict().items()}
     weights = Weights(state, "c")
     n = 4000
-    inner = np.tile(h.numpy() @ weights.first + weights.first_bias, (n, 1)).reshape(n, 2, 8)
+    inner = np.tile(weights.first(h.numpy()), (n, 1)).reshape(n, 2, 8)
     out = np.empty((n, 2), np.float32)
     rows = np.stack([words(k) for k in range(n)])
     bounds = np.array([[-50, -50], [50, 50]], np.float32)
@@ -341,8 +342,6 @@ def test_energies_outside_the_training_are_said(model: Path) -> None:
 
 
 def test_a_damaged_model_is_one_error(model: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = shutil.copytree(model, tmp_path / "m")
     (folder / "weights.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="copy or train it again"):

@@ -67,21 +67,15 @@ def bench_generate(
         ModelError, ConfigError: see their messages.
     """
     rows: list[Timing] = []
-    first: Engine | None = None
-    for model in models:
-        for engine in _engines(model, engines, first):
-            if first is None:
-                assert engine is not None
-                first = engine
-            reference = geant4_ms or recorded_geant4_ms(first)
-            if reference is not None and not rows:
-                rows.append(Timing(GEANT4, "given" if geant4_ms else "recorded", 1, reference, 1.0))
-            for size in batch_sizes:
-                name = GFLASH if engine is None else engine.name
-                call = _gflash(first, size, energy) if engine is None else _of(engine, size, energy)
-                ms = _time(call, seconds) / size
-                ratio = None if reference is None else reference / ms
-                rows.append(Timing(Path(model).name, name, size, ms, ratio))
+    ways = _ways(models, engines)
+    reference = geant4_ms or recorded_geant4_ms(ways[0].engine)
+    if reference is not None:
+        rows.append(Timing(GEANT4, "given" if geant4_ms else "recorded", 1, reference, 1.0))
+    for way in ways:
+        for size in batch_sizes:
+            ms = _time(way.batches(way.engine, size, energy), seconds) / size
+            ratio = None if reference is None else reference / ms
+            rows.append(Timing(way.model, way.name, size, ms, ratio))
     return rows
 
 
@@ -103,15 +97,31 @@ def best_ratios(rows: Sequence[Timing]) -> list[tuple[int, str, float]]:
     ]
 
 
-def _engines(
-    model: str | Path, names: Sequence[str], first: Engine | None
-) -> Iterable[Engine | None]:
-    """The engines to time for a model; None stands for gflash."""
-    if str(model) == GFLASH:
-        if first is None:
+@dataclass(frozen=True)
+class _Way:
+    """A way to make showers: ``batches`` prepares calls for the calorimeter of ``engine``."""
+
+    model: str
+    name: str
+    engine: Engine
+    batches: Callable[[Engine, int, str], Call]
+
+
+def _ways(models: Sequence[str | Path], names: Sequence[str]) -> list[_Way]:
+    """Every model with every engine asked for, and gflash beside the first of them."""
+    ways: list[_Way] = []
+    for model in models:
+        if str(model) == GFLASH and ways:
+            ways.append(_Way(GFLASH, GFLASH, ways[0].engine, _gflash))
+        elif str(model) == GFLASH:
             raise ConfigError("gflash is timed in the calorimeter of a model; name one before it")
-        yield None
-        return
+        else:
+            opened = _opened(model, names)
+            ways += [_Way(Path(model).name, engine.name, engine, _of) for engine in opened]
+    return ways
+
+
+def _opened(model: str | Path, names: Sequence[str]) -> Iterable[Engine]:
     if ALL not in names:
         yield from (open_engine(model, name) for name in names)
         return

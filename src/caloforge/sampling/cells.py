@@ -14,16 +14,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Array, Doubles, Flags, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.hits import Flags, Integers, draw_hits, find
+from caloforge.sampling.hits import draw_hits
 from caloforge.sampling.moments import MOMENTS, basis, precision, quadratic, targets
-from caloforge.sampling.networks import Array
-from caloforge.sampling.random import Words, seed, uniform
+from caloforge.sampling.random import find, seed, uniform
 from caloforge.sampling.spectra import Spectra, draw_energy, draw_energy_near, draw_node
-
-Doubles = NDArray[np.float64]
 
 REFUSALS = 24
 """Refused energies of a hit before its spectrum is tilted bin by bin."""

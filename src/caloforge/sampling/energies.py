@@ -8,13 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Array, Doubles, State, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.conditions import LEAST_LAYER, LEFT_CLIP
+from caloforge.sampling.layer_numbers import LEAST_LAYER, LEFT_CLIP
 from caloforge.sampling.mixtures import Chain, draw_mixture, draw_next, tell_later
-from caloforge.sampling.networks import Array, Linear, Perceptron, Recurrent, State, product
-from caloforge.sampling.random import Words, uniform
-
-Doubles = NDArray[np.float64]
+from caloforge.sampling.networks import Linear, Perceptron, Recurrent
+from caloforge.sampling.random import uniform
 
 STATES = 3
 """A layer is empty, hit with others behind it, or the last one that is hit."""
@@ -74,7 +73,7 @@ class EnergyStage:
             x = np.concatenate([seen, rest, context, place], axis=1, dtype=np.float32)
             memory = self.memory(x, memory)
             h = self.mix(np.concatenate([memory, x], axis=1))
-            inner = product(h, self.chain.first) + self.chain.first_bias
+            inner = self.chain.first(h)
             _draw_layer(
                 self.state(h), inner.reshape(rows, 2, -1), self.chain.earlier, self.chain.last,
                 self.chain.last_bias, b["number_mean"][layer], b["number_std"][layer],

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter
-
-Doubles = NDArray[np.float64]
+from caloforge.sampling.arrays import Doubles
 
 
 @dataclass(frozen=True)

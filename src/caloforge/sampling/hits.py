@@ -6,38 +6,17 @@ probability p of their cell, surplus ones removed with 1 - p.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Array, Doubles, Flags, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.networks import Array
-from caloforge.sampling.random import Words, uniform
-
-Doubles = NDArray[np.float64]
-Integers = NDArray[np.integer[Any]]
-Flags = NDArray[np.uint8]
+from caloforge.sampling.random import find, uniform
 
 IMPOSSIBLE = -14.0
 """Logit below which a cell is never hit."""
 
 TRIES = 1000
 """Draws of a missing hit that may find a cell that is hit already."""
-
-
-@inlined
-def find(rising: Doubles, value: float) -> int:
-    """The first place where ``rising`` exceeds ``value``."""
-    low = 0
-    high = rising.shape[0] - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if rising[middle] > value:
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 @compiled

@@ -7,22 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Array, State, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.networks import Array, State
-from caloforge.sampling.random import Words, normal, uniform
+from caloforge.sampling.networks import Linear
+from caloforge.sampling.random import normal, uniform
 
 SPREAD = (-7.0, 1.5)
 """Bounds of the logarithm of a component's spread."""
-
-Doubles = NDArray[np.float64]
 
 
 class Chain:
     """The weights of :class:`caloforge.models.layered.mixtures.Chain`."""
 
     def __init__(self, state: State, name: str) -> None:
-        self.first = np.ascontiguousarray(state[f"{name}.first.weight"].astype(np.float32).T)
-        self.first_bias = state[f"{name}.first.bias"].astype(np.float32)
+        self.first = Linear(state, f"{name}.first")
         self.earlier = state[f"{name}.earlier"].astype(np.float32)
         self.last = state[f"{name}.last"].astype(np.float32)
         self.last_bias = state[f"{name}.last_bias"].astype(np.float32)

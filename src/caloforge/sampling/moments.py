@@ -8,11 +8,9 @@ energies e: E, 0, 0, E wx^2, E wy^2. The tolerances make them Gaussian instead o
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Doubles
 from caloforge.sampling.compiled import compiled, inlined
-
-Doubles = NDArray[np.float64]
 
 MOMENTS = 5
 

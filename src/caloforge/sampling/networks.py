@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Array, State
 from caloforge.sampling.compiled import compiled
-
-Array = NDArray[np.float32]
-State = Mapping[str, NDArray[Any]]
 
 LEAST_ROWS = 8
 """Products of fewer rows take other paths in BLAS and round differently; they are padded."""
 
 
 class Linear:
-    """x W + b, with the weights of a torch layer."""
+    """x W + b, with the weights of a torch layer; ``gate`` names those of a GRU's gates."""
 
-    def __init__(self, state: State, name: str) -> None:
-        self.weight = np.ascontiguousarray(state[f"{name}.weight"].astype(np.float32).T)
-        self.bias = state[f"{name}.bias"].astype(np.float32)
+    def __init__(self, state: State, name: str, gate: str = "") -> None:
+        self.weight = np.ascontiguousarray(state[f"{name}.weight{gate}"].astype(np.float32).T)
+        self.bias = state[f"{name}.bias{gate}"].astype(np.float32)
 
     def __call__(self, x: Array) -> Array:
         """(rows, in) -> (rows, out)."""
@@ -64,10 +58,7 @@ class Recurrent:
     """A GRU cell with the weights of a one-layer torch GRU."""
 
     def __init__(self, state: State, name: str) -> None:
-        self.inputs, self.hidden = (
-            _Gates(state, f"{name}.weight_{kind}_l0", f"{name}.bias_{kind}_l0")
-            for kind in ("ih", "hh")
-        )
+        self.inputs, self.hidden = Linear(state, name, "_ih_l0"), Linear(state, name, "_hh_l0")
         self.size = self.hidden.weight.shape[0]
 
     def __call__(self, x: Array, hidden: Array) -> Array:
@@ -75,12 +66,6 @@ class Recurrent:
         out = np.empty_like(hidden)
         _gru(self.inputs(x), self.hidden(hidden), hidden, out)
         return out
-
-
-class _Gates(Linear):
-    def __init__(self, state: State, weight: str, bias: str) -> None:
-        self.weight = np.ascontiguousarray(state[weight].astype(np.float32).T)
-        self.bias = state[bias].astype(np.float32)
 
 
 @compiled

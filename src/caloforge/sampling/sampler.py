@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from caloforge.geometry import Calorimeter
+from caloforge.sampling.arrays import Array, Doubles, Integers, State
 from caloforge.sampling.cells import fill_layers
-from caloforge.sampling.conditions import HITS_OFFSET, LEAST_LAYER, WIDTH_OFFSET
 from caloforge.sampling.energies import EnergyStage
 from caloforge.sampling.grid import LayerGrid
-from caloforge.sampling.networks import Array, Linear, Perceptron, State
+from caloforge.sampling.layer_numbers import FEATURES, HITS_OFFSET, LEAST_LAYER, WIDTH_OFFSET
+from caloforge.sampling.networks import Linear, Perceptron
 from caloforge.sampling.random import keys_of, start
 from caloforge.sampling.shapes import ShapeStage
 from caloforge.sampling.spectra import tabulate
-
-Doubles = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 AT_ONCE = 64
 """Showers that one thread draws together."""
@@ -104,7 +102,7 @@ class LayeredSampler:
         known[:, 0] = np.log(known[:, 0])
         energy, hits = self.energies.draw(known, words, self.grid.sizes)
         hit = hits > 0
-        features = np.zeros((*hits.shape, 6), dtype=np.float64)
+        features = np.zeros((*hits.shape, FEATURES), dtype=np.float64)
         features[..., 0] = np.log(np.maximum(energy, LEAST_LAYER))
         features[..., 1] = np.log(np.maximum(hits, 1) - HITS_OFFSET)
         features = (features - self.feature_mean) / self.feature_std

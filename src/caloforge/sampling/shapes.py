@@ -8,17 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Array, State, Words
 from caloforge.sampling.mixtures import Chain, draw_chains
-from caloforge.sampling.networks import (
-    Array,
-    Linear,
-    Perceptron,
-    Recurrent,
-    State,
-    product,
-    silu,
-)
-from caloforge.sampling.random import Words
+from caloforge.sampling.networks import Linear, Perceptron, Recurrent, silu
 
 CONTEXT = 3
 """What the stage knows of a layer: its energy, its hits, whether it is hit."""
@@ -59,7 +51,7 @@ class ShapeStage:
             silu(x)
             memory = self.memory(x, memory)
             h = self.mix(np.concatenate([memory, x], axis=1))
-            inner = product(h, self.chain.first) + self.chain.first_bias
+            inner = self.chain.first(h)
             last = np.empty((rows, self.size), dtype=np.float32)
             hit: NDArray[np.bool_] = known[:, layer, 2] > 0
             draw_chains(

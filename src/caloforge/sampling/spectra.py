@@ -12,13 +12,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from caloforge.sampling.arrays import Doubles, State, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.networks import Perceptron, State
-from caloforge.sampling.random import Words, uniform
-
-Doubles = NDArray[np.float64]
+from caloforge.sampling.networks import Perceptron
+from caloforge.sampling.random import find, uniform
 
 REACH = 2.0
 """The grid's nodes lie evenly between -REACH and REACH in the inputs of the network of spectra."""
@@ -76,23 +74,9 @@ def energy_in_bin(inner: Doubles, number: int, share: float) -> float:
 
 
 @inlined
-def draw_bin(rising: Doubles, node: int, share: float) -> int:
-    """The bin of a node's spectrum at the ``share`` of its probability."""
-    low = 0
-    high = rising.shape[1] - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if rising[node, middle] > share:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@inlined
 def draw_energy(spectra: Spectra, node: int, words: Words) -> float:
     """An energy (MeV) from a node's spectrum."""
-    number = draw_bin(spectra.rising, node, uniform(words))
+    number = find(spectra.rising[node], uniform(words))
     return energy_in_bin(spectra.inner, number, uniform(words))
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.mixtures import perceptron
 from caloforge.models.layered.spectra import Spectra
-from caloforge.sampling.conditions import FEATURES
+from caloforge.sampling.layer_numbers import FEATURES
 
 EMBEDDING = 16
 LOG_VARIANCE = (-8.0, 2.0)

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.features import range_of, spread_of
 from caloforge.models.layered.mixtures import Chain, begin_apart, log_density, perceptron
-from caloforge.sampling.conditions import LEAST_LAYER, LEFT_CLIP
 from caloforge.sampling.energies import SEEN, STATES
+from caloforge.sampling.layer_numbers import LEAST_LAYER, LEFT_CLIP
 
 EMBEDDING = 16
 CONTEXT = 32

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from caloforge.sampling.conditions import LEAST_LAYER, WIDTH_OFFSET
 from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.layer_numbers import LEAST_LAYER, WIDTH_OFFSET
 
 
 class Moments(nn.Module):

@@ -31,8 +31,8 @@ from caloforge.models.layered.features import Moments, features, range_of, sprea
 from caloforge.models.layered.shapes import SMEAR, ShapeStage
 from caloforge.models.layered.symmetry import Mirrors
 from caloforge.sampling import LayeredSampler
-from caloforge.sampling.conditions import HITS_OFFSET
 from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.layer_numbers import HITS_OFFSET
 from caloforge.sampling.random import KEY_SIZE
 from caloforge.showers import Showers
 

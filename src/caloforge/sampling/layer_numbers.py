@@ -1,4 +1,4 @@
-"""Numbers of a layer and their network units, the same in training and in generation."""
+"""How the numbers of a layer become the networks' units, the same in training and in generation."""
 
 from __future__ import annotations
 
