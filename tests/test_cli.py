@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+import weakref
 from pathlib import Path
 
 import h5py
@@ -14,6 +17,7 @@ import pytest
 
 from caloforge.api import train
 from caloforge.cli.entry import app, run
+from caloforge.cli.interrupts import heard
 from caloforge.store import open_showers, write_showers
 from helpers import SAMPLES, lcd_showers, random_showers
 
@@ -222,3 +226,19 @@ def test_progress_stays_off_when_not_on_a_terminal(folder: Path, tmp_path: Path)
 def test_every_command_is_registered() -> None:
     names = {command.name for command in app.registered_commands}
     assert names == set(COMMANDS)
+
+
+def test_an_interrupt_that_python_ignores_is_heard() -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        thing = type("Thing", (), {})()
+        reference = weakref.ref(thing, interrupt)
+        with pytest.raises(KeyboardInterrupt), heard():
+            del thing
+            time.sleep(10)
+        assert reference() is None
+    finally:
+        signal.signal(signal.SIGINT, before)

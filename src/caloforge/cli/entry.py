@@ -21,6 +21,7 @@ from caloforge.cli import (
     train,
     validate,
 )
+from caloforge.cli.interrupts import heard
 from caloforge.errors import CaloforgeError, one_line
 
 app = typer.Typer(
@@ -103,7 +104,8 @@ def _unexpected(error: Exception) -> int:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     try:
-        result = app(arguments, prog_name="caloforge", standalone_mode=False)
+        with heard():
+            result = app(arguments, prog_name="caloforge", standalone_mode=False)
     except CaloforgeError as error:
         typer.echo(f"caloforge: error: {one_line(error)}", err=True)
         return error.exit_code
