@@ -63,6 +63,11 @@ class Cells(nn.Module):
         mean, log_variance = self.encoder(x).float().chunk(2, dim=-1)
         return mean, log_variance.clamp(*LOG_VARIANCE)
 
+    def some_latents(self, energy: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Learned numbers (B, L, latents) drawn for real cells, see :meth:`encode`."""
+        mean, log_variance = self.encode(energy, features)
+        return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+
     def decode(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """(B, L, 6) and (B, L, latents) -> (B, L, 3, C): logit of a hit, place on the grid."""
         place = self.embedding.weight.expand(len(features), -1, -1)
@@ -82,15 +87,33 @@ class Cells(nn.Module):
         mean, log_variance = self.encode(energy, features)
         latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         decoded = self.decode(features, latents)
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(-1)
+        return {
+            **self.surprise(decoded, energy, hit_layer),
+            "latents": (divergence * hit_layer).sum() / len(energy),
+        }
+
+    def surprise(
+        self, decoded: torch.Tensor, energy: torch.Tensor, hit_layer: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Minus ln p per shower of independent cells: of the hits, and of their energies.
+
+        Args:
+            decoded: (B, L, 3, C), see :meth:`decode`.
+            energy: (B, L, C) MeV.
+            hit_layer: (B, L) layers that count.
+        """
         hit = energy > 0
         odds = F.binary_cross_entropy_with_logits(decoded[:, :, 0], hit.float(), reduction="none")
         chosen = hit.nonzero(as_tuple=True)
         place = torch.stack([decoded[:, :, number][chosen] for number in (1, 2)], dim=-1)
         energies = -self.spectra.log_share(place, self.spectra.bin_of(energy[chosen]))
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(-1)
-        count = len(energy)
         return {
-            "hits": (odds.sum(-1) * hit_layer).sum() / count,
-            "energies": energies.sum() / count,
-            "latents": (divergence * hit_layer).sum() / count,
+            "hits": (odds.sum(-1) * hit_layer).sum() / len(energy),
+            "energies": energies.sum() / len(energy),
         }
+
+    def drawing(self) -> list[nn.Parameter]:
+        """The parameters that only the sampler's draws depend on, given a layer's numbers."""
+        modules = (self.decoder, self.last, self.spectra.network)
+        return [self.offset, *(value for module in modules for value in module.parameters())]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from caloforge.models.base import ModelConfig
 
@@ -38,9 +45,12 @@ class LayeredConfig(ModelConfig):
     """Steps of the encoder and the decoder; then come the steps of the two stages."""
     energy_steps: PositiveInt = 3000
     shape_steps: PositiveInt = 8000
+    refine_steps: NonNegativeInt = 600
+    """Steps at the end in which the decoder learns against the sampler's own draws."""
     cell_rate: PositiveFloat = 2e-3
     energy_rate: PositiveFloat = 2e-3
     shape_rate: PositiveFloat = 2e-3
+    refine_rate: PositiveFloat = 5e-4
     """Largest learning rates; each rises over the first 5 % of its steps and falls to zero."""
     energy_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     energy_decay: NonNegativeFloat = 3e-2
@@ -50,9 +60,12 @@ class LayeredConfig(ModelConfig):
     """Weight of the learned numbers' Kullback-Leibler divergence, reached after a third of the
     steps of the cells."""
 
+    refine_weight: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.95
+    """Weight of the draws' likelihood; below 1 it stays bounded."""
+
     swaps: NonNegativeFloat = 4.0
     """Tries to move a hit, for every hit of a shower."""
-    tolerances: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.02, 0.05, 0.1)
+    tolerances: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.02, 0.04, 0.08)
     """How near the cells come to a layer's energy (relative), centres and widths (cells)."""
 
     @field_validator("condition")
@@ -65,4 +78,9 @@ class LayeredConfig(ModelConfig):
     @property
     def steps(self) -> int:
         """Steps of the whole training."""
-        return self.cell_steps + max(self.energy_steps, self.shape_steps)
+        return self.cell_steps + self.stage_steps + self.refine_steps
+
+    @property
+    def stage_steps(self) -> int:
+        """Steps of the two stages, which learn at the same time."""
+        return max(self.energy_steps, self.shape_steps)

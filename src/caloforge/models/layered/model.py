@@ -3,7 +3,8 @@
 Three parts, each with a density that can be computed, so that training is plain maximum
 likelihood: the energy stage (:mod:`.energies`), the shape stage (:mod:`.shapes`), and the cells
 (:mod:`.cells`). First the encoder and decoder of the cells learn; then they rest, and the two
-stages learn the layers' numbers. Drawing is :mod:`caloforge.sampling`, without torch.
+stages learn the layers' numbers; at last the decoder learns against what the sampler draws
+(:mod:`.refine`). Drawing is :mod:`caloforge.sampling`, without torch.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from caloforge.models.layered.cells import Cells
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.energies import MARGIN, EnergyStage
 from caloforge.models.layered.features import Moments, features, range_of, spread_of
+from caloforge.models.layered.refine import Redraw
 from caloforge.models.layered.shapes import SMEAR, ShapeStage
 from caloforge.models.layered.symmetry import Mirrors
 from caloforge.sampling import LayeredSampler
@@ -48,6 +50,7 @@ LOSSES = (
     *(f"cells/{name}" for name in ("hits", "energies", "latents")),
     *(f"energies/{name}" for name in ("total", "states", "layers")),
     "shapes",
+    *(f"refine/{name}" for name in ("hits", "energies", "drawn_hits", "drawn_energies")),
 )
 """Minus ln p per shower; NaN in steps that do not train this part."""
 
@@ -75,6 +78,7 @@ class Layered(GradientModel):
         self.cells = Cells(layers, cells, config)
         self.energies = EnergyStage(layers, conditions, config)
         self.shapes = ShapeStage(layers, conditions, config)
+        self._redraw = Redraw(self.cells, grid, config, calorimeter.cell_threshold)
         self.done: torch.Tensor = nn.Buffer(torch.zeros((), dtype=torch.int64))
         """Steps of the training so far."""
         number = torch.from_numpy(grid.number)
@@ -109,7 +113,12 @@ class Layered(GradientModel):
     # --------------------------------------------------------------- training
 
     def prepare(self, sample: TrainingSample) -> None:
-        """Take means, spreads, ranges and the bins of the spectra from the sample."""
+        """Take means, spreads, ranges and the bins of the spectra from the sample.
+
+        A model that has learned before keeps its own, which its weights are made for.
+        """
+        if self.done > 0:
+            return
         showers = sample.showers
         threshold = self.calorimeter.cell_threshold
         energy = showers.energy[showers.energy >= threshold]
@@ -152,6 +161,7 @@ class Layered(GradientModel):
         )
         self._optimizers: dict[str, torch.optim.Optimizer] = {
             "cells": torch.optim.Adam(self.cells.parameters(), c.cell_rate, betas=(0.9, 0.99)),
+            "refine": torch.optim.Adam(self.cells.drawing(), c.refine_rate, betas=(0.9, 0.99)),
             **{
                 name: torch.optim.AdamW(stage.parameters(), rate, weight_decay=decay)
                 for name, stage, rate, decay in stages
@@ -169,8 +179,11 @@ class Layered(GradientModel):
         cells, condition = self._images(batch)
         step = int(self.done)
         self.done += 1
-        if step < self.config.cell_steps:
+        c = self.config
+        if step < c.cell_steps:
             found = self._cell_step(cells, step, update)
+        elif step >= c.cell_steps + c.stage_steps:
+            found = self._refine_step(cells, step - c.cell_steps - c.stage_steps, update)
         else:
             found = self._stage_step(cells, _logarithmic(condition), step, update)
         unknown = torch.tensor(torch.nan)
@@ -194,6 +207,22 @@ class Layered(GradientModel):
         self._set_rate("cells", c.cell_rate, step / c.cell_steps)
         update("cells", loss, parts)
         return {f"cells/{name}": value for name, value in parts.items()}
+
+    def _refine_step(self, cells: torch.Tensor, gone: int, update: Update) -> Losses:
+        c = self.config
+        moments = self.moments(cells)
+        hit = moments[..., 1] > 0
+        features_ = self._features(moments, HITS_OFFSET)
+        with torch.no_grad():
+            latents = self.cells.some_latents(cells, features_)
+        decoded = self.cells.decode(features_, latents)
+        parts = self.cells.surprise(decoded, cells, hit)
+        drawn = self.cells.surprise(decoded, self._redraw(decoded, moments), hit)
+        loss = torch.stack([parts[name] - c.refine_weight * drawn[name] for name in parts]).sum()
+        self._set_rate("refine", c.refine_rate, gone / max(c.refine_steps, 1))
+        parts |= {f"drawn_{name}": value for name, value in drawn.items()}
+        update("refine", loss, parts)
+        return {f"refine/{name}": value for name, value in parts.items()}
 
     def _features(self, moments: torch.Tensor, offset: float) -> torch.Tensor:
         """Standardised features (B, L, 6), zero where a layer is not hit."""
@@ -228,8 +257,7 @@ class Layered(GradientModel):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """What the shape stage learns (B, L, size), and what it knows (B, L, 3)."""
         standard = self._features(moments, HITS_OFFSET)
-        mean, log_variance = self.cells.encode(cells, standard)
-        latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        latents = self.cells.some_latents(cells, standard)
         shape = standard[..., 2:]
         shape = shape + torch.randn_like(shape) * torch.tensor(SMEAR, device=shape.device)
         hit = moments[..., 1:2] > 0
