@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 from scipy import integrate, stats
 
 from caloforge.api import load_model, train
@@ -21,23 +23,29 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models import build_model
 from caloforge.models.layered import Layered
 from caloforge.models.layered.features import Moments
+from caloforge.models.layered.field import Field
+from caloforge.models.layered.groups import groups_of
 from caloforge.models.layered.mixtures import Chain, log_density
 from caloforge.models.layered.spectra import Spectra as TorchSpectra
 from caloforge.models.layered.spectra import equal_bins
 from caloforge.models.layered.symmetry import Mirrors
 from caloforge.runtime import shower_noise
-from caloforge.sampling.cells import fill_layers
+from caloforge.sampling.cells import Layers
+from caloforge.sampling.frame import Frame
 from caloforge.sampling.grid import LayerGrid
-from caloforge.sampling.hits import draw_hits
+from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
 from caloforge.sampling.mixtures import Chain as Weights
 from caloforge.sampling.mixtures import draw_chains
+from caloforge.sampling.moments import MOMENTS
+from caloforge.sampling.moves import move_hits
 from caloforge.sampling.random import keys_of, seed, uniform
-from caloforge.sampling.spectra import Spectra, draw_energy, tabulate
+from caloforge.sampling.sampler import fill
+from caloforge.sampling.spectra import Places, Spectra, draw_energy, tabulate
 from caloforge.store import open_showers, write_showers
 from helpers import lcd_showers
 
 SHORT = [
-    "training.max_steps=4",
+    "training.max_steps=6",
     "training.batch_size=8",
     "training.precision=32-true",
     "training.log_every=1",
@@ -45,6 +53,7 @@ SHORT = [
     "model.cell_steps=2",
     "model.energy_steps=2",
     "model.shape_steps=2",
+    "model.refine_steps=2",
 ]
 
 
@@ -116,7 +125,7 @@ def test_numbers_are_drawn_from_the_density_that_is_learned() -> None:
         weights.last,
         weights.last_bias,
         bounds,
-        np.ones(n, bool),
+        np.ones(n, np.float32),
         rows,
         out,
     )
@@ -178,36 +187,123 @@ def flat_spectra() -> Spectra:
     return Spectra(2, rising, np.full(4, 1.05), np.full(4, 1.9**2 / 12), inner)
 
 
+def square(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions x, y and cells beside each other of ``side`` x ``side`` cells."""
+    x, y = (a.ravel() - (side - 1) / 2 for a in np.indices((side, side)).astype(float))
+    place = np.pad(np.arange(side * side).reshape(side, side), 1, constant_values=-1)
+    sides = (place[:-2, 1:-1], place[2:, 1:-1], place[1:-1, :-2], place[1:-1, 2:])
+    return x, y, np.stack([one.ravel() for one in sides], axis=1)
+
+
+@njit
+def begin(sites: Sites, logits: np.ndarray, spill: np.ndarray) -> None:
+    look(sites, logits, spill)
+
+
+def hits_of(logits: np.ndarray, wanted: int, number: int) -> tuple[int, Sites]:
+    side = round(len(logits) ** 0.5)
+    sites = empty_sites(len(logits))
+    begin(sites, logits, np.full(len(logits), np.float32(0.2)))
+    hit = np.empty(len(logits), np.int64)
+    count = draw_hits(sites, wanted, square(side)[2], hit, words(number))
+    assert sorted(hit[:count]) == list(np.flatnonzero(sites.used))
+    return count, sites
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 25), st.integers(0, 10_000))
 def test_hits_are_exactly_as_many_as_wanted(wanted: int, number: int) -> None:
-    logits = np.linspace(-4, 4, 25).astype(np.float32)
-    used, chance, rising = np.empty(25, np.uint8), np.empty(25), np.empty(25)
-    assert draw_hits(logits, wanted, used, chance, rising, words(number)) == wanted
-    assert used.sum() == wanted
+    count, sites = hits_of(np.linspace(-4, 4, 25).astype(np.float32), wanted, number)
+    assert count == wanted
+    assert sites.used.sum() == wanted
+    beside = square(5)[2]
+    touching = np.where(beside >= 0, sites.used[beside], 0).sum(1)
+    assert np.array_equal(sites.touching, touching)
+    pairs = np.where(sites.used[beside] * (beside >= 0), sites.pull[beside], 0.0)
+    assert sites.boost == pytest.approx((1 + sites.pull[:, None] * pairs).prod(1), rel=1e-9)
 
 
 def test_cells_that_cannot_be_hit_are_not() -> None:
     logits = np.full(25, -1e4, np.float32)
     logits[3:9] = 0.0
-    used, chance, rising = np.empty(25, np.uint8), np.empty(25), np.empty(25)
     for number in range(20):
-        assert draw_hits(logits, 10, used, chance, rising, words(number)) == 6
-        assert used[3:9].all()
+        count, sites = hits_of(logits, 10, number)
+        assert count == 6
+        assert sites.used[3:9].all()
 
 
-def filled(numbers: list[float], hits: int, rows: int = 200, swaps: float = 4.0) -> np.ndarray:
+def test_moves_reach_the_field() -> None:
+    """All ways to hit 3 of 9 cells come as often as the field says."""
+    rng = np.random.default_rng(3)
+    logits = rng.normal(-1, 1, 9).astype(np.float32)
+    spill = rng.uniform(0.3, 1.5, 9).astype(np.float32)
+    x, y, beside = square(3)
+    ways = [list(way) for way in combinations(range(9), 3)]
+    pull = spill * np.exp(-0.5 * logits)
+    weight = np.array(
+        [
+            np.exp(logits[way].sum())
+            * np.prod([1 + pull[a] * pull[b] for a, b in combinations(way, 2) if b in beside[a]])
+            for way in ways
+        ]
+    )
+    n, none = 20_000, np.zeros((MOMENTS, MOMENTS))
+    places = Places(np.zeros(9, np.float32), np.zeros(9, np.float32), *2 * [logits], np.arange(9))
+    found = np.zeros(len(ways))
+    sites, state = empty_sites(9), words(8)
+    for _ in range(n):
+        begin(sites, logits, spill)
+        hit = np.empty(9, np.int64)
+        draw_hits(sites, 3, beside, hit, state)
+        move_hits(
+            60, sites, 3, beside, hit, np.zeros(3, np.int64), places, flat_spectra(), x, y,
+            none, np.zeros(MOMENTS), np.zeros((3, MOMENTS)), state,
+        )  # fmt: skip
+        found[ways.index(sorted(hit[:3]))] += 1
+    assert stats.chisquare(found, n * weight / weight.sum()).pvalue > 1e-3
+
+
+def test_the_field_is_what_is_learned() -> None:
+    """The torch field gives ln p of every way to hit 9 cells, and every cell given the others."""
+    grid = LayerGrid.of(load_detector("lcd-ecal-25").window(3, 3, "nine"))
+    field = Field(grid, np.arange(9))
+    torch.manual_seed(5)
+    logits = torch.randn(1, 25, 9)
+    torch.nn.init.normal_(field.coupling)
+    ways = torch.tensor(list(product((False, True), repeat=9)))
+    on = torch.zeros(25, dtype=torch.bool)
+    on[4] = True
+    both = []
+    for way in ways:
+        hit = torch.zeros(1, 25, 9, dtype=torch.bool)
+        hit[0, 4] = way
+        both.append([field.energy(logits, hit), field.pseudo(logits, hit, on[None])])
+    energy, pseudo = torch.tensor(both).T
+    p = (-energy).softmax(0)
+    number = torch.arange(512)
+    given = torch.zeros(512)
+    for cell in range(9):
+        other = number ^ (1 << (8 - cell))
+        given += (p[number] / (p[number] + p[other])).log()
+    assert torch.allclose(-pseudo, given, atol=1e-4)
+
+
+def filled(numbers: list[float], hits: int, rows: int = 200, tries: float = 4.0) -> np.ndarray:
     """Layers of 7 x 7 cells with these energies, centres and widths: (rows, 49) MeV."""
-    x, y = (a.ravel() - 3.0 for a in np.meshgrid(np.arange(7.0), np.arange(7.0), indexing="ij"))
+    x, y, beside = square(7)
     decoded = np.zeros((rows, 3 * 49), np.float32)
     decoded[:, :49] = (1.0 - 0.3 * (x**2 + y**2)).astype(np.float32)
-    out = np.zeros((rows, 49), np.float32)
-    keys = np.stack([np.arange(rows), np.arange(rows)], axis=1).astype(np.uint64)
-    fill_layers(
-        decoded, np.arange(49), np.zeros((1, 3, 49), np.float32), np.zeros(rows, np.int64),
-        np.full(rows, hits), np.tile(numbers, (rows, 1)), np.array([0.01, 0.05, 0.05]), swaps,
-        1e-3, x[None], y[None], flat_spectra(), keys, out,
+    layers = Layers(
+        np.arange(49), np.zeros((1, 3, 49), np.float32), np.zeros((1, 49), np.float32),
+        x[None], y[None], beside[None], np.array([0.01, 0.05, 0.05]), tries, 1e-3,
     )  # fmt: skip
+    keys = np.stack([np.arange(rows), np.arange(rows)], axis=1).astype(np.uint64)
+    found, place, energy = fill(
+        decoded, *2 * [np.zeros(rows, np.int64)], np.full(rows, hits), np.tile(numbers, (rows, 1)),
+        layers, flat_spectra(), keys,
+    )  # fmt: skip
+    out = np.zeros((rows, 49), np.float32)
+    out[np.repeat(np.arange(rows), found), place] = energy
     return out
 
 
@@ -259,6 +355,17 @@ def test_images_keep_energies_and_mirror_moments() -> None:
     assert turned[:, 1] == pytest.approx(np.pi - 1.2, abs=1e-6)
 
 
+def test_far_cells_are_grouped_evenly() -> None:
+    grid = LayerGrid.of(load_detector("lcd-ecal-25"))
+    group = groups_of(grid)
+    count = np.bincount(group)
+    radius = np.hypot(grid.x[0], grid.y[0])
+    assert (count[group[radius < 8]] == 1).all()
+    assert count[group[radius > 8.5]].mean() > 5
+    turned = group.reshape(25, 25).T[::-1].ravel()  # a quarter turn maps groups onto groups
+    assert len(set(zip(group, turned, strict=True))) == group.max() + 1
+
+
 @pytest.mark.parametrize(
     ("name", "images"), [("calogan-lar", 4), ("par04-siw", 8), ("lcd-ecal-25", 8)]
 )
@@ -269,6 +376,70 @@ def test_any_calorimeter(name: str, images: int) -> None:
     assert len(model.mirrors) == images
     grid = LayerGrid.of(calorimeter)
     assert sorted(grid.number[grid.number >= 0]) == list(range(calorimeter.n_cells))
+
+
+# ------------------------------------------------------------------------------- frame
+
+
+ANGLED = {"condition": ("energy", "theta", "x", "y", "z"), "margin": 8, "depth": 45.0}
+
+
+def angled_particles(n: int, seed: int = 0) -> np.ndarray:
+    """Energies, angles and points (n, 5), at a depth of 45 mm."""
+    rng = np.random.default_rng(seed)
+    theta = rng.uniform(np.pi / 3, 2 * np.pi / 3, n)
+    x, y = rng.uniform(-2.5, 2.5, (2, n))
+    return np.column_stack([np.full(n, 5e4), theta, x, y, np.full(n, 45.0)])
+
+
+def test_the_frame_follows_the_particle() -> None:
+    """A line's own cell lies in the middle of the frame in every layer."""
+    calorimeter = load_detector("lcd-ecal")
+    frame = Frame(calorimeter, ANGLED)
+    asked = angled_particles(200)
+    begin, apart = frame.places(asked)
+    assert np.abs(apart).max() <= 0.5
+    slope = 1 / np.tan(asked[:, 1])
+    for layer, z in enumerate(frame.middle):
+        x = asked[:, 2] + (z - 45.0) * slope
+        cell = calorimeter.locate(x, asked[:, 3], np.full(200, z)) - calorimeter.layer_offset[layer]
+        place = cell + begin[:, layer]
+        assert frame.grid.x[layer, place] == pytest.approx(0.0, abs=1e-9)
+        assert x / 5.0 - calorimeter.cell_positions[cell, 0] / 5.0 == pytest.approx(
+            apart[:, layer], abs=1e-6
+        )
+
+
+def test_the_depth_of_the_point_does_not_matter() -> None:
+    frame = Frame(load_detector("lcd-ecal"), ANGLED)
+    asked = angled_particles(50)
+    front = asked.copy()
+    front[:, 2] -= 45.0 / np.tan(asked[:, 1])
+    front[:, 4] = 0.0
+    for one, other in zip(frame.places(asked), frame.places(front), strict=True):
+        assert one == pytest.approx(other, abs=1e-6)
+    assert frame.known(asked) == pytest.approx(frame.known(front), abs=1e-9)
+    assert frame.known(asked)[:, 0] == pytest.approx(np.log(5e4))
+
+
+def test_showers_keep_their_cells_in_the_frame() -> None:
+    calorimeter = load_detector("lcd-ecal")
+    model = build_model("layered", calorimeter, {**ANGLED, "encoder": [8], "decoder": [8]})
+    assert isinstance(model, Layered)
+    rng = np.random.default_rng(4)
+    cells = np.where(rng.random((5, 25, 2601)) < 0.02, rng.random((5, 25, 2601)), 0.0)
+    asked = torch.from_numpy(angled_particles(5)).float()
+    framed = model._framed(torch.from_numpy(cells).float(), asked)
+    assert framed.cells.sum(-1).numpy() == pytest.approx(cells.sum(-1), rel=1e-5)
+    assert (framed.there.sum(-1) == 2601).all()
+    assert (framed.cells[~framed.there] == 0).all()
+    back = framed.cells[framed.there].reshape(5, 25, 2601)
+    assert np.array_equal(back.numpy(), cells.astype(np.float32))
+
+
+def test_only_equal_cartesian_layers_have_a_margin() -> None:
+    with pytest.raises(ConfigError, match="calogan-lar has not the same cartesian cells"):
+        Frame(load_detector("calogan-lar"), ANGLED)
 
 
 # ----------------------------------------------------------------------- the whole model
@@ -284,9 +455,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_part_is_trained(model: Path) -> None:
     rows = (model / "training" / "metrics.csv").read_text().splitlines()
     assert rows[0].startswith("step,epoch,cells/hits")
-    cells, stages = rows[1].split(","), rows[-1].split(",")
-    assert [value == "nan" for value in cells[2:]] == [False] * 3 + [True] * 4
-    assert [value == "nan" for value in stages[2:]] == [True] * 3 + [False] * 4
+    cells, stages = rows[1].split(","), rows[4].split(",")
+    refined = rows[-1].split(",")
+    parts = [3, 4, 5]  # numbers of losses of the three phases
+    for row, phase in ((cells, 0), (stages, 1), (refined, 2)):
+        expected = [k != phase for k, size in enumerate(parts) for _ in range(size)]
+        assert [value == "nan" for value in row[2:]] == expected
 
 
 def test_engines_agree_and_batches_do_not_matter(model: Path, tmp_path: Path) -> None:
@@ -308,7 +482,7 @@ def test_the_sum_of_the_cells_is_the_visible_energy(model: Path) -> None:
     engine = open_engine(model)
     noise = shower_noise(1, 0, 40, 4, "uniform")
     condition = np.linspace(1e4, 1e5, 40, dtype=np.float32)[:, None]
-    energy, hits, _, _ = engine.sampler.layers(condition, noise)  # type: ignore[attr-defined]
+    energy, hits, *_ = engine.sampler.layers(condition, noise)  # type: ignore[attr-defined]
     dense = engine.run(condition, noise).reshape(40, 25, 625)
     assert np.array_equal((dense > 0).sum(2), hits)
     assert dense.sum(2) == pytest.approx(energy, rel=1e-3, abs=0.05)

@@ -144,6 +144,7 @@ def test_distributions_hold_every_observable(reference: Summary, same: Summary) 
     assert set(result["showers"]) == {
         "etot_over_einc",
         "hits",
+        "hit_pairs",
         "depth",
         *(f"{kind}_{axis}" for kind in ("mean", "width") for axis in "xy"),
         "width_z",
@@ -155,7 +156,7 @@ def test_distributions_hold_every_observable(reference: Summary, same: Summary) 
     }
     entries = [e for e in result["showers"].values() if e is not None]
     entries += [e for column in result["layers"].values() for e in column if e is not None]
-    assert result["tests"] == len(entries) == 9 + 7 * 6
+    assert result["tests"] == len(entries) == 10 + 7 * 6
     smallest = min(entry["p_value"] for entry in entries)
     assert result["smallest"]["p_value"] == smallest
     assert result["smallest"]["p_holm"] == pytest.approx(min(1.0, smallest * len(entries)))

@@ -15,6 +15,7 @@ from caloforge.validate import (
     depth_thirds,
     energy_edges,
     etot_over_einc,
+    hit_pairs,
     hits,
     lateral_edges,
     layer_centre,
@@ -232,3 +233,22 @@ def test_energy_bins_of_discrete_energies() -> None:
     edges = energy_edges(np.repeat([256.0, 512.0, 1024.0], 10))
     assert len(edges) == 4
     assert len(energy_edges(np.full(5, 5e4))) == 2
+
+
+def test_pairs_of_hits_share_a_side_in_a_layer() -> None:
+    """A row of three hits has two pairs; corners, other layers and far ends have none."""
+    row = [(1, 0, j, 1.0) for j in range(3)]
+    showers = make(small(), [*row, (1, 1, 3, 1.0), (2, 0, 0, 1.0), (1, 6, 0, 1.0)])
+    assert hit_pairs(showers) == pytest.approx([2 / 6, 0.0])
+
+
+def test_rings_close_around_the_axis() -> None:
+    polar = load_detector("par04-siw")
+    last = polar.layers[0].segmentation.shape[1] - 1
+    hits = [int(polar.cell_index(0, 3, j)) for j in (0, last)]
+    showers = Showers.from_hits(polar, Incident({"energy": np.ones(1)}), [0, 0], hits, np.ones(2))
+    assert hit_pairs(showers) == pytest.approx([0.5])
+    beside = polar.cells_beside
+    for cell in (0, 17, len(beside) - 1):  # whoever lies beside me, I lie beside
+        for other in beside[cell][beside[cell] >= 0]:
+            assert cell in beside[other]

@@ -170,6 +170,15 @@ class Calorimeter(_Frozen):
             parts.append(np.column_stack([x, y, np.full_like(x, layer.z + layer.thickness / 2)]))
         return np.concatenate(parts)
 
+    @cached_property
+    def cells_beside(self) -> NDArray[np.int64]:
+        """Cells of the same layer that share a side with each cell, or -1: (n_cells, 4)."""
+        parts = []
+        for layer, first in zip(self.layers, self.layer_offset, strict=False):
+            beside = layer.segmentation.beside()
+            parts.append(np.where(beside >= 0, beside + first, -1))
+        return np.concatenate(parts)
+
     def cell_index(self, layer: Cells, i: Cells, j: Cells) -> NDArray[np.int64]:
         """Cell number of (layer, i, j).
 

@@ -47,6 +47,10 @@ class CartesianGrid(_Grid):
         grid_x, grid_y = np.meshgrid(x, y, indexing="ij")
         return grid_x.ravel(), grid_y.ravel()
 
+    def beside(self) -> NDArray[np.int64]:
+        """Cells that share a side with each, -1 where there is none: (nx * ny, 4)."""
+        return _sides(np.arange(self.nx * self.ny).reshape(self.shape))
+
     def locate(self, x: Floats, y: Floats) -> NDArray[np.int64]:
         """Number of the cell holding each point (mm); -1 where a point lies outside."""
         i = np.floor((x - self.centre[0]) / self.dx + self.nx / 2).astype(np.int64)
@@ -94,6 +98,11 @@ class CylindricalGrid(_Grid):
             return np.zeros_like(r), np.zeros_like(r)
         return np.outer(r, np.cos(phi)).ravel(), np.outer(r, np.sin(phi)).ravel()
 
+    def beside(self) -> NDArray[np.int64]:
+        """Cells that share a side with each, -1 where there is none: (n_r * n_phi, 4)."""
+        place = np.arange(self.shape[0] * self.n_phi).reshape(self.shape)
+        return _sides(place, around=self.n_phi > 2)
+
     def locate(self, x: Floats, y: Floats) -> NDArray[np.int64]:
         """Number of the cell holding each point (mm); -1 where a point lies outside."""
         r = np.hypot(x, y)
@@ -104,3 +113,15 @@ class CylindricalGrid(_Grid):
 
 
 Segmentation = Annotated[CartesianGrid | CylindricalGrid, Field(discriminator="kind")]
+
+
+def _sides(number: NDArray[np.int64], *, around: bool = False) -> NDArray[np.int64]:
+    """Neighbours (n, 4) of numbers on a grid: before and behind along i, then along j.
+
+    ``around``: the last column lies beside the first.
+    """
+    padded = np.pad(number, 1, constant_values=-1)
+    if around:
+        padded[1:-1, 0], padded[1:-1, -1] = number[:, -1], number[:, 0]
+    sides = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    return np.stack([side.ravel() for side in sides], axis=1)

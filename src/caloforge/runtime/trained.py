@@ -38,16 +38,20 @@ def trained_ranges(engine: Engine) -> dict[str, tuple[float, float]]:
 def with_impact(engine: Engine, incident: Incident, seed: int, first: int) -> Incident:
     """Particles with impact points, where the model wants them and none are given.
 
-    They are spread evenly over the range of the training sample (as in its beam); shower ``first``
-    + k always gets the same point.
+    They are spread evenly over the range of the training sample (as in its beam), at its depth;
+    shower ``first`` + k always gets the same point. Points given without a depth lie on the front
+    face.
     """
     ranges = trained_ranges(engine)
     wanted = [name for name in IMPACT if name in engine.description["condition"]]
     missing = [name for name in wanted if name not in incident and name in ranges]
-    if not missing:
-        return incident
-    uniform = uniform_noise(seed, first, first + len(incident), len(IMPACT), IMPACT_STREAM)
     columns: dict[str, NDArray[Any]] = dict(incident.columns)
+    if "z" in engine.description["condition"] and "z" not in incident:
+        depth = sum(ranges["z"]) / 2 if missing and "z" in ranges else 0.0
+        columns["z"] = np.full(len(incident), depth)
+    if not missing:
+        return Incident(columns)
+    uniform = uniform_noise(seed, first, first + len(incident), len(IMPACT), IMPACT_STREAM)
     for name in missing:
         low, high = ranges[name]
         columns[name] = low + (high - low) * uniform[:, IMPACT.index(name)]
@@ -57,9 +61,12 @@ def with_impact(engine: Engine, incident: Incident, seed: int, first: int) -> In
 def warn_outside(engine: Engine, incident: Incident) -> None:
     """One warning for every condition column that leaves the range of the training sample."""
     showers = engine.description["provenance"].get("source", {}).get("training_showers", np.inf)
-    for name, (low, high) in trained_ranges(engine).items():
+    ranges = trained_ranges(engine)
+    for name, (low, high) in ranges.items():
+        if name == "z":
+            continue  # only says where x and y are
         if name in incident:
-            values = incident[name]
+            values = _at_depth(incident, name, ranges)
         elif name == "theta":
             values = np.full(1, NORMAL_INCIDENCE)
         else:
@@ -76,3 +83,15 @@ def warn_outside(engine: Engine, incident: Incident) -> None:
                 CaloforgeWarning,
                 stacklevel=2,
             )
+
+
+def _at_depth(
+    incident: Incident, name: str, ranges: dict[str, tuple[float, float]]
+) -> NDArray[np.float64]:
+    """A column of particles; x at the depth of the training sample's points, where it has one."""
+    values = np.asarray(incident[name], dtype=np.float64)
+    if name != "x" or "z" not in ranges or "z" not in incident or "theta" not in incident:
+        return values
+    theta = np.asarray(incident["theta"], dtype=np.float64)
+    slope = np.cos(theta) / np.maximum(np.sin(theta), 1e-3)
+    return np.asarray(values + (sum(ranges["z"]) / 2 - incident["z"]) * slope)

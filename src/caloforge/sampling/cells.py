@@ -1,9 +1,8 @@
 """The cells of a layer, given the layer's numbers and what the decoder says of every cell.
 
-1. Hits: independent, then exactly as many as wanted (:mod:`.hits`).
-2. Swaps of hits with the cells' energies integrated out: a Metropolis chain whose target is the
-   product of the odds and the Gaussian of the layer's moments, the energies of the hits being
-   replaced by their means and variances.
+1. Hits: a Markov field with exactly as many as wanted (:mod:`.hits`).
+2. Moves of hits, with the cells' energies integrated out, towards the layer's moments
+   (:mod:`.moves`).
 3. Energies, hit after hit, those with the smallest variance first: each is drawn from its own
    spectrum times the Gaussian look-ahead of what is then left for the others. The
    covariance of the rest loses one rank-one term a hit, so its inverse is kept up to date by the
@@ -13,66 +12,51 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Flags, Integers, Words
+from caloforge.sampling.arrays import Array, Doubles, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.hits import draw_hits
-from caloforge.sampling.moments import MOMENTS, basis, precision, quadratic, targets
-from caloforge.sampling.random import find, seed, uniform
-from caloforge.sampling.spectra import Spectra, draw_energy, draw_energy_near, draw_node
+from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
+from caloforge.sampling.moments import MOMENTS, basis, precision, targets
+from caloforge.sampling.moves import move_hits
+from caloforge.sampling.random import seed, uniform
+from caloforge.sampling.spectra import (
+    Places,
+    Spectra,
+    draw_energy,
+    draw_energy_near,
+    draw_node,
+)
 
 REFUSALS = 24
 """Refused energies of a hit before its spectrum is tilted bin by bin."""
 
 
-@compiled
-def _swap_hits(
-    sweeps: float,
-    count: int,
-    cell: Integers,
-    node: Integers,
-    used: Flags,
-    chance: Doubles,
-    rising: Doubles,
-    decoded: Array,
-    spectra: Spectra,
-    x: Doubles,
-    y: Doubles,
-    matrix: Doubles,
-    left: Doubles,
-    places: Doubles,
-    words: Words,
-) -> None:
-    """Move hits to other cells, ``sweeps`` tries a hit; ``left`` is wanted minus expected."""
-    new = np.empty(MOMENTS)
-    after = np.empty(MOMENTS)
-    before = quadratic(matrix, left)
-    for _ in range(int(sweeps * count)):
-        hit = int(uniform(words) * count)
-        other = find(rising, uniform(words) * rising[-1])
-        if used[other] == 1:
-            continue
-        if uniform(words) * (1.0 - chance[other]) > 1.0 - chance[cell[hit]]:
-            continue
-        other_node = draw_node(decoded[1, other], decoded[2, other], spectra.grid, words)
-        basis(x[other], y[other], new)
-        for a in range(MOMENTS):
-            after[a] = (
-                left[a]
-                + spectra.mean[node[hit]] * places[hit, a]
-                - spectra.mean[other_node] * new[a]
-            )
-        chi2 = quadratic(matrix, after)
-        if chi2 <= before or uniform(words) < np.exp(-0.5 * (chi2 - before)):
-            used[cell[hit]] = 0
-            used[other] = 1
-            cell[hit] = other
-            node[hit] = other_node
-            before = chi2
-            for a in range(MOMENTS):
-                left[a] = after[a]
-                places[hit, a] = new[a]
+class Layers(NamedTuple):
+    """What all layers are like; a layer is a window of ``places`` cells in a frame of ``cells``.
+
+    Args:
+        group: (cells,) the decoder's group of every cell.
+        offset: (layers, 3, cells) added to what the decoder says.
+        spill: (layers, cells) roots of the couplings, exp(c / 2).
+        x, y: (layers, cells) positions, in cells.
+        beside: (layers, places, 4) places that share a side, or -1.
+        tolerance: (3,) of energy (relative), centres and widths (cells).
+        tries: moves to try for every hit.
+        threshold: least energy of a hit, MeV.
+    """
+
+    group: Integers
+    offset: Array
+    spill: Array
+    x: Doubles
+    y: Doubles
+    beside: Integers
+    tolerance: Doubles
+    tries: float
+    threshold: float
 
 
 @compiled
@@ -124,70 +108,77 @@ def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, word
 
 @compiled
 def _fill_layer(
-    decoded: Array,
+    sites: Sites,
+    decoded: Places,
     wanted: int,
     numbers: Doubles,
-    tolerance: Doubles,
-    sweeps: float,
-    threshold: float,
+    layers: Layers,
     x: Doubles,
     y: Doubles,
+    beside: Integers,
     spectra: Spectra,
     words: Words,
-    out: Array,
-) -> None:
-    """Energies of the cells of one layer into ``out`` (cells,), which is zero before."""
-    cells = decoded.shape[1]
-    used = np.empty(cells, dtype=np.uint8)
-    chance = np.empty(cells)
-    sums = np.empty(cells)
-    count = draw_hits(decoded[0], wanted, used, chance, sums, words)
+    hit: Integers,
+    energy: Doubles,
+) -> int:
+    """Hit cells and their energies into ``hit`` and ``energy``; returns how many."""
+    count = draw_hits(sites, wanted, beside, hit, words)
     if count == 0:
-        return
-    cell = np.flatnonzero(used)
+        return 0
     node = np.empty(count, dtype=np.int64)
-    energy = np.empty(count)
     left = np.empty(MOMENTS)
     spread = np.empty(MOMENTS)
     places = np.empty((count, MOMENTS))
-    targets(numbers, tolerance, left, spread)
-    near_x = x - numbers[1]
-    near_y = y - numbers[2]
-    for hit in range(count):
-        node[hit] = draw_node(decoded[1, cell[hit]], decoded[2, cell[hit]], spectra.grid, words)
-        basis(near_x[cell[hit]], near_y[cell[hit]], places[hit])
+    targets(numbers, layers.tolerance, left, spread)
+    for k in range(count):
+        node[k] = draw_node(decoded, hit[k], spectra.grid, words)
+        basis(x[hit[k]], y[hit[k]], places[k])
         for a in range(MOMENTS):
-            left[a] -= spectra.mean[node[hit]] * places[hit, a]
+            left[a] -= spectra.mean[node[k]] * places[k, a]
     if count > 1:
         matrix = precision(spread, places, spectra.variance[node], count)
-        _swap_hits(
-            sweeps, count, cell, node, used, chance, sums, decoded, spectra, near_x, near_y,
+        move_hits(
+            int(layers.tries * count), sites, count, beside, hit, node, decoded, spectra, x, y,
             matrix, left, places, words,
         )  # fmt: skip
         matrix = precision(spread, places, spectra.variance[node], count)
         _draw_energies(count, node, spectra, matrix, left, places, energy, words)
     else:
         energy[0] = numbers[0]
-    scale = numbers[0] / energy.sum()
-    for hit in range(count):
-        out[cell[hit]] = max(energy[hit] * scale, threshold)
+    scale = numbers[0] / energy[:count].sum()
+    for k in range(count):
+        energy[k] = max(energy[k] * scale, layers.threshold)
+    return count
+
+
+@inlined
+def _emit(
+    count: int, sites: Sites, hit: Integers, energy: Doubles, out_place: Integers, out: Array
+) -> None:
+    """The hits of a layer in the order of their cells; spends ``sites.boost``."""
+    for k in range(count):
+        sites.boost[hit[k]] = energy[k]
+    written = 0
+    for cell in range(sites.used.shape[0]):
+        if sites.used[cell] == 1:
+            out_place[written] = cell
+            out[written] = sites.boost[cell]
+            written += 1
 
 
 @compiled
 def fill_layers(
     decoded: Array,
-    group: Integers,
-    offset: Array,
     layer: Integers,
+    begin: Integers,
     hits: Integers,
     numbers: Doubles,
-    tolerance: Doubles,
-    sweeps: float,
-    threshold: float,
-    x: Doubles,
-    y: Doubles,
+    layers: Layers,
     spectra: Spectra,
     keys: Words,
+    first: Integers,
+    found: Integers,
+    out_place: Integers,
     out: Array,
 ) -> None:
     """The cells of many layers of many showers, one row each.
@@ -195,32 +186,43 @@ def fill_layers(
     Args:
         decoded: (rows, 3 groups) from the decoder: logit of a hit, and the place on the grid of
             spectra, for every group of cells.
-        group: (cells,) the group of every cell.
-        offset: (layers, 3, cells) added to what the decoder says.
         layer: (rows,) layer numbers.
+        begin: (rows,) the frame's cell that is the layer's first place.
         hits: (rows,) wanted hits, more than 0.
         numbers: (rows, 5) energy (MeV), centres and widths (cells).
-        tolerance: (3,) of energy, centres and widths.
-        sweeps: tries of a swap for every hit.
-        threshold: least energy of a hit, MeV.
-        x, y: (layers, cells) positions, in cells.
+        layers: what the layers are like.
         spectra: the tabulated spectra.
         keys: (rows, 2) random key of the row's shower.
-        out: (rows, cells) float32 zeros, filled with energies (MeV).
+        first: (rows,) where the results of each row begin.
+        found: (rows,) result: how many hits there are.
+        out_place: result: hit places of the layer, rising.
+        out: result: their energies (MeV), float32.
     """
     groups = decoded.shape[1] // 3
-    cells = group.shape[0]
+    cells = layers.beside.shape[1]
+    sites = empty_sites(cells)
+    words = np.empty(2, dtype=np.uint64)
+    logits = np.empty(cells, dtype=np.float32)
+    hit = np.empty(cells, dtype=np.int64)
+    energy = np.empty(cells)
     for row in range(decoded.shape[0]):
         number = layer[row]
-        words = np.empty(2, dtype=np.uint64)
         seed(words, keys[row], number + 1)
-        mine = np.empty((3, cells), dtype=np.float32)
-        for what in range(3):
-            for cell in range(cells):
-                mine[what, cell] = (
-                    decoded[row, what * groups + group[cell]] + offset[number, what, cell]
-                )
-        _fill_layer(
-            mine, hits[row], numbers[row], tolerance, sweeps, threshold, x[number], y[number],
-            spectra, words, out[row],
+        low, high = begin[row], begin[row] + cells
+        group = layers.group[low:high]
+        offset = layers.offset[number, :, low:high]
+        for cell in range(cells):
+            logits[cell] = decoded[row, group[cell]] + offset[0, cell]
+        look(sites, logits, layers.spill[number, low:high])
+        said = Places(
+            decoded[row, groups : 2 * groups], decoded[row, 2 * groups :], offset[1], offset[2],
+            group,
         )  # fmt: skip
+        x = layers.x[number, low:high] - numbers[row, 1]
+        y = layers.y[number, low:high] - numbers[row, 2]
+        count = _fill_layer(
+            sites, said, hits[row], numbers[row], layers, x, y, layers.beside[number], spectra,
+            words, hit, energy,
+        )  # fmt: skip
+        found[row] = count
+        _emit(count, sites, hit, energy, out_place[first[row] :], out[first[row] :])

@@ -12,7 +12,7 @@ from caloforge.sampling.arrays import Array, Doubles, State, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.layer_numbers import LEAST_LAYER, LEFT_CLIP
 from caloforge.sampling.mixtures import Chain, draw_mixture, draw_next, tell_later
-from caloforge.sampling.networks import Linear, Perceptron, Recurrent
+from caloforge.sampling.networks import Linear, Memory, Perceptron, product, room
 from caloforge.sampling.random import uniform
 
 STATES = 3
@@ -26,17 +26,24 @@ class EnergyStage:
     """Draws the visible energy, the layers' energies and the layers' hits of showers."""
 
     def __init__(self, state: State, name: str) -> None:
-        self.embedding = state[f"{name}.embedding.weight"].astype(np.float32)
+        embedding = state[f"{name}.embedding.weight"].astype(np.float32)
         self.total = Perceptron(state, f"{name}.total", open_end=True)
         self.context = Perceptron(state, f"{name}.context", open_end=True)
-        self.memory = Recurrent(state, f"{name}.memory")
-        self.mix = Perceptron(state, f"{name}.mix", open_end=False)
-        self.state = Linear(state, f"{name}.state")
+        self.memory = Memory(state, f"{name}.memory", f"{name}.mix.0")
         self.chain = Chain(state, f"{name}.chain")
         buffers = ("condition_mean", "condition_std", "total_fit", "total_std", "left_mean")
         names = (*buffers, "left_std", "number_mean", "number_std", "total_bounds", "bounds")
         self.buffer = {key: state[f"{name}.{key}"].astype(np.float64) for key in names}
-        self.layers = len(self.embedding)
+        self.layers = len(embedding)
+        decide = Linear(state, f"{name}.state")
+        self.decide = np.ascontiguousarray(
+            np.concatenate([decide.weight, self.chain.first.weight], axis=1)
+        )
+        self.decide_bias = np.concatenate([decide.bias, self.chain.first.bias])
+        # the input of a layer: what it hears, the shower's context, its own place
+        parts = np.split(self.memory.from_input, [SEEN + 1, -embedding.shape[1]])
+        self.hears, self.from_context = (np.ascontiguousarray(part) for part in parts[:2])
+        self.from_place = embedding @ parts[2] + self.memory.input_bias
 
     def standardised(self, condition: Doubles) -> Array:
         """Conditions (B, C), the first the logarithm of the incident energy, in network units."""
@@ -59,25 +66,23 @@ class EnergyStage:
         _draw_totals(self.total(known), b["total_bounds"], words, chosen)
         fit = np.polynomial.polynomial.polyval(known[:, 0].astype(np.float64), b["total_fit"])
         left = np.exp(chosen * b["total_std"] + fit + condition[:, 0])
-        context = self.context(np.column_stack([known, chosen]))
-        seen = np.zeros((rows, SEEN), dtype=np.float32)
-        memory = np.zeros((rows, self.memory.size), dtype=np.float32)
+        context = product(self.context(np.column_stack([known, chosen])), self.from_context)
+        heard = room(rows, SEEN + 1)
+        memory, said, h = self.memory.start(rows)
+        given, decided = room(rows, said.shape[1]), room(rows, len(self.decide_bias))
         done = np.zeros(rows, dtype=np.bool_)
         energy = np.zeros((rows, self.layers))
         hits = np.zeros((rows, self.layers), dtype=np.int64)
         for layer in range(self.layers):
-            rest = np.log(np.maximum(left, 0.1 * LEAST_LAYER)) - condition[:, 0]
-            rest = (rest - b["left_mean"][layer]) / b["left_std"][layer]
-            rest = np.clip(rest, -LEFT_CLIP, LEFT_CLIP)[:, None]
-            place = np.broadcast_to(self.embedding[layer], (rows, self.embedding.shape[1]))
-            x = np.concatenate([seen, rest, context, place], axis=1, dtype=np.float32)
-            memory = self.memory(x, memory)
-            h = self.mix(np.concatenate([memory, x], axis=1))
-            inner = self.chain.first(h)
+            _hear(left, condition[:, 0], b["left_mean"][layer], b["left_std"][layer], heard)
+            np.dot(heard, self.hears, out=given)
+            _add(given, context, self.from_place[layer])
+            self.memory.step(given, memory, said, h)
+            np.dot(h, self.decide, out=decided)
             _draw_layer(
-                self.state(h), inner.reshape(rows, 2, -1), self.chain.earlier, self.chain.last,
+                decided, self.decide_bias, self.chain.earlier, self.chain.last,
                 self.chain.last_bias, b["number_mean"][layer], b["number_std"][layer],
-                b["bounds"][layer], layer == self.layers - 1, most[layer], left, done, seen,
+                b["bounds"][layer], layer == self.layers - 1, most[layer], left, done, heard,
                 energy[:, layer], hits[:, layer], words,
             )  # fmt: skip
         return energy, hits
@@ -91,9 +96,24 @@ def _draw_totals(parameters: Array, bounds: Doubles, words: Words, out: Array) -
 
 
 @compiled
+def _hear(left: Doubles, incident: Doubles, mean: float, std: float, heard: Array) -> None:
+    """The last number that a layer hears: the standardised logarithm of the energy left."""
+    for row in range(left.shape[0]):
+        rest = (np.log(max(left[row], 0.1 * LEAST_LAYER)) - incident[row] - mean) / std
+        heard[row, SEEN] = min(max(rest, -LEFT_CLIP), LEFT_CLIP)
+
+
+@compiled
+def _add(given: Array, context: Array, place: Array) -> None:
+    for row in range(context.shape[0]):
+        for k in range(context.shape[1]):
+            given[row, k] += context[row, k] + place[k]
+
+
+@compiled
 def _draw_layer(
-    logits: Array,
-    inner: Array,
+    decided: Array,
+    bias: Array,
     earlier: Array,
     last: Array,
     last_bias: Array,
@@ -110,24 +130,28 @@ def _draw_layer(
     words: Words,
 ) -> None:
     """State, energy and hits of one layer of every shower; takes its energy from ``left``."""
-    for row in range(logits.shape[0]):
-        seen[row] = 0.0
+    width = last.shape[1]
+    for row in range(left.shape[0]):
+        seen[row, :SEEN] = 0.0
         if done[row]:
             seen[row, 0] = 1.0
             continue
-        state = _draw_state(logits[row], is_end, left[row], words[row])
+        for k in range(decided.shape[1]):
+            decided[row, k] += bias[k]
+        inner = decided[row, STATES:].reshape(2, width)
+        state = _draw_state(decided[row], is_end, left[row], words[row])
         seen[row, state] = 1.0
         if state == 0:
             continue
         parameters = np.empty(last.shape[2], dtype=np.float32)
         share = 1.0
         if state == 1:
-            value = draw_next(inner[row], 0, last, last_bias, parameters, words[row])
+            value = draw_next(inner, 0, last, last_bias, parameters, words[row])
             value = min(max(value, bounds[0, 0]), bounds[1, 0])
             seen[row, STATES] = value
             share = 1.0 / (1.0 + np.exp(-(value * std[0] + mean[0])))
-        tell_later(inner[row], 0, seen[row, STATES], earlier)
-        value = draw_next(inner[row], 1, last, last_bias, parameters, words[row])
+        tell_later(inner, 0, seen[row, STATES], earlier)
+        value = draw_next(inner, 1, last, last_bias, parameters, words[row])
         value = min(max(value, bounds[0, 1]), bounds[1, 1])
         seen[row, STATES + 1] = value
         energy[row] = left[row] * share

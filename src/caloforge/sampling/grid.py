@@ -16,13 +16,15 @@ class LayerGrid:
     """Where the cells of the layers are.
 
     ``number`` (L, C) cell numbers, -1 where a layer has fewer cells than the largest; ``x``, ``y``
-    (L, C) centres in units of ``pitch`` (L,) mm, the mean distance of neighbouring cells.
+    (L, C) centres in units of ``pitch`` (L,) mm, the mean distance of neighbouring cells;
+    ``beside`` (L, C, 4) places of the cells that share a side, -1 where there is none.
     """
 
     number: NDArray[np.int64]
     x: Doubles
     y: Doubles
     pitch: Doubles
+    beside: NDArray[np.int64]
 
     @classmethod
     def of(cls, calorimeter: Calorimeter) -> LayerGrid:
@@ -35,7 +37,10 @@ class LayerGrid:
         x, y = (np.where(number >= 0, position[number, axis], 0.0) for axis in (0, 1))
         spans = np.ptp(x, axis=1) * np.ptp(y, axis=1)
         pitch = np.sqrt(np.maximum(spans, 1e-6) / np.maximum((np.sqrt(sizes) - 1) ** 2, 1.0))
-        return cls(number, x / pitch[:, None], y / pitch[:, None], pitch)
+        beside = np.full((*number.shape, 4), -1)
+        for layer, size in enumerate(sizes):
+            beside[layer, :size] = calorimeter.layers[layer].segmentation.beside()
+        return cls(number, x / pitch[:, None], y / pitch[:, None], pitch, beside)
 
     @property
     def sizes(self) -> NDArray[np.int64]:

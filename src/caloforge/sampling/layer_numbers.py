@@ -16,3 +16,6 @@ FEATURES = 6
 
 LEFT_CLIP = 6.0
 """Largest standardised logarithm of the energy that is left."""
+
+NEVER = -1e4
+"""Logit of cells that do not exist."""

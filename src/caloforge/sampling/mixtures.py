@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from caloforge.sampling.arrays import Array, State, Words
 from caloforge.sampling.compiled import compiled, inlined
+from caloforge.sampling.functions import exp, sigmoid
 from caloforge.sampling.networks import Linear
 from caloforge.sampling.random import normal, uniform
 
@@ -35,11 +33,11 @@ def draw_mixture(parameters: Array, words: Words) -> float:
         top = max(top, parameters[k])
     total = 0.0
     for k in range(n):
-        total += np.exp(np.float64(parameters[k] - top))
+        total += np.float64(exp(parameters[k] - top))
     left = uniform(words) * total
     chosen = n - 1
     for k in range(n):
-        left -= np.exp(np.float64(parameters[k] - top))
+        left -= np.float64(exp(parameters[k] - top))
         if left <= 0.0:
             chosen = k
             break
@@ -55,8 +53,7 @@ def draw_next(
     width = inner.shape[1]
     parameters[:] = last_bias[number]
     for k in range(width):
-        value = inner[number, k]
-        value = value / (np.float32(1.0) + np.exp(-value))
+        value = inner[number, k] * sigmoid(inner[number, k])
         for j in range(parameters.shape[0]):
             parameters[j] += value * last[number, k, j]
     return draw_mixture(parameters, words)
@@ -78,7 +75,7 @@ def draw_chains(
     last: Array,
     last_bias: Array,
     bounds: Array,
-    wanted: NDArray[Any],
+    wanted: Array,
     words: Words,
     out: Array,
 ) -> None:
@@ -88,12 +85,12 @@ def draw_chains(
         inner: (rows, dims, width), spent.
         earlier, last, last_bias: weights of the chain.
         bounds: (2, dims) lowest and highest value.
-        wanted: (rows,) rows that are not get zeros.
+        wanted: (rows,) rows that are not get zeros; may be fewer than the others have.
         words: (rows, 2) random states.
         out: (rows, dims).
     """
-    for row in range(inner.shape[0]):
-        if not wanted[row]:
+    for row in range(wanted.shape[0]):
+        if wanted[row] <= 0.0:
             out[row] = 0.0
             continue
         parameters = np.empty(last.shape[2], dtype=np.float32)

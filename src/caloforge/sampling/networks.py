@@ -6,17 +6,21 @@ import numpy as np
 
 from caloforge.sampling.arrays import Array, State
 from caloforge.sampling.compiled import compiled
+from caloforge.sampling.functions import sigmoid, tanh
 
 LEAST_ROWS = 8
 """Products of fewer rows take other paths in BLAS and round differently; they are padded."""
 
+GRU = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""Weights of a GRU in torch."""
+
 
 class Linear:
-    """x W + b, with the weights of a torch layer; ``gate`` names those of a GRU's gates."""
+    """x W + b, with the weights of a torch layer."""
 
-    def __init__(self, state: State, name: str, gate: str = "") -> None:
-        self.weight = np.ascontiguousarray(state[f"{name}.weight{gate}"].astype(np.float32).T)
-        self.bias = state[f"{name}.bias{gate}"].astype(np.float32)
+    def __init__(self, state: State, name: str) -> None:
+        self.weight = np.ascontiguousarray(state[f"{name}.weight"].astype(np.float32).T)
+        self.bias = state[f"{name}.bias"].astype(np.float32)
 
     def __call__(self, x: Array) -> Array:
         """(rows, in) -> (rows, out)."""
@@ -28,9 +32,14 @@ def product(x: Array, weight: Array) -> Array:
     rows = len(x)
     if rows >= LEAST_ROWS:
         return np.asarray(x @ weight)
-    padded = np.zeros((LEAST_ROWS, x.shape[1]), dtype=np.float32)
+    padded = room(rows, x.shape[1])
     padded[:rows] = x
     return np.asarray((padded @ weight)[:rows])
+
+
+def room(rows: int, size: int) -> Array:
+    """Zeros (rows or LEAST_ROWS, size): room for the rows of a batch."""
+    return np.zeros((max(rows, LEAST_ROWS), size), dtype=np.float32)
 
 
 class Perceptron:
@@ -54,18 +63,50 @@ class Perceptron:
         return x
 
 
-class Recurrent:
-    """A GRU cell with the weights of a one-layer torch GRU."""
+class Memory:
+    """A GRU whose state and input enter one more layer with SiLU, for many steps of many rows.
 
-    def __init__(self, state: State, name: str) -> None:
-        self.inputs, self.hidden = Linear(state, name, "_ih_l0"), Linear(state, name, "_hh_l0")
-        self.size = self.hidden.weight.shape[0]
+    The products of the state with the gates of the next step and with that layer are one, and so
+    are those of the input.
 
-    def __call__(self, x: Array, hidden: Array) -> Array:
-        """Input (rows, in) and state (rows, size) -> the next state."""
-        out = np.empty_like(hidden)
-        _gru(self.inputs(x), self.hidden(hidden), hidden, out)
-        return out
+    Args:
+        state: weights by name.
+        name: of the one-layer torch GRU.
+        mix: of the layer of [state, input].
+    """
+
+    def __init__(self, state: State, name: str, mix: str) -> None:
+        into = {key: state[f"{name}.{key}_l0"].astype(np.float32) for key in GRU}
+        weight = state[f"{mix}.weight"].astype(np.float32)
+        self.size, self.out = into["weight_hh"].shape[1], len(weight)
+        self.from_input = np.ascontiguousarray(
+            np.concatenate([into["weight_ih"], weight[:, self.size :]]).T
+        )
+        self.from_state = np.ascontiguousarray(
+            np.concatenate([into["weight_hh"], weight[:, : self.size]]).T
+        )
+        bias = state[f"{mix}.bias"].astype(np.float32)
+        self.input_bias = np.concatenate([into["bias_ih"], bias])
+        self.state_bias = np.concatenate([into["bias_hh"], np.zeros_like(bias)])
+
+    def start(self, rows: int) -> tuple[Array, Array, Array]:
+        """The first state, what it says to the gates, and room for the output."""
+        said = room(rows, len(self.state_bias))
+        said[:] = self.state_bias
+        return room(rows, self.size), said, room(rows, self.out)
+
+    def step(self, said_by_input: Array, state: Array, said: Array, out: Array) -> None:
+        """One step, in place.
+
+        Args:
+            said_by_input: (rows, 3 size + out) products of the input, with their bias.
+            state: (rows, size).
+            said: (rows, 3 size + out) products of the state, with their bias.
+            out: (rows, out) result.
+        """
+        _remember(said_by_input, said, state)
+        np.dot(state, self.from_state, out=said)
+        _mix(said_by_input, said, self.state_bias, self.size, out)
 
 
 @compiled
@@ -73,17 +114,35 @@ def silu(x: Array) -> None:
     """x sigmoid(x) in place, for every row of (rows, n)."""
     for row in range(x.shape[0]):
         for k in range(x.shape[1]):
-            value = x[row, k]
-            x[row, k] = value / (np.float32(1.0) + np.exp(-value))
+            x[row, k] *= sigmoid(x[row, k])
 
 
 @compiled
-def _gru(gates_x: Array, gates_h: Array, hidden: Array, out: Array) -> None:
-    size = hidden.shape[1]
-    one = np.float32(1.0)
-    for row in range(hidden.shape[0]):
+def add_silu(first: Array, second: Array, out: Array) -> None:
+    """SiLU of the sum of (rows, n) and (rows or more, n), for the rows of the first."""
+    for row in range(first.shape[0]):
+        for k in range(first.shape[1]):
+            value = first[row, k] + second[row, k]
+            out[row, k] = value * sigmoid(value)
+
+
+@compiled
+def _remember(given: Array, said: Array, state: Array) -> None:
+    size = state.shape[1]
+    for row in range(state.shape[0]):
         for k in range(size):
-            reset = one / (one + np.exp(-(gates_x[row, k] + gates_h[row, k])))
-            keep = one / (one + np.exp(-(gates_x[row, size + k] + gates_h[row, size + k])))
-            new = np.tanh(gates_x[row, 2 * size + k] + reset * gates_h[row, 2 * size + k])
-            out[row, k] = (one - keep) * new + keep * hidden[row, k]
+            reset = sigmoid(given[row, k] + said[row, k])
+            keep = sigmoid(given[row, size + k] + said[row, size + k])
+            new = tanh(given[row, 2 * size + k] + reset * said[row, 2 * size + k])
+            state[row, k] = new + keep * (state[row, k] - new)
+
+
+@compiled
+def _mix(given: Array, said: Array, bias: Array, size: int, out: Array) -> None:
+    first = 3 * size
+    for row in range(out.shape[0]):
+        for k in range(said.shape[1]):
+            said[row, k] += bias[k]
+        for k in range(out.shape[1]):
+            value = given[row, first + k] + said[row, first + k]
+            out[row, k] = value * sigmoid(value)

@@ -12,21 +12,25 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from caloforge.geometry import Calorimeter
-from caloforge.sampling.arrays import Array, Doubles, Integers, State
-from caloforge.sampling.cells import fill_layers
+from caloforge.sampling.arrays import Array, Doubles, Integers, State, Words
+from caloforge.sampling.cells import Layers, fill_layers
 from caloforge.sampling.energies import EnergyStage
+from caloforge.sampling.frame import Frame
 from caloforge.sampling.grid import LayerGrid
-from caloforge.sampling.layer_numbers import FEATURES, HITS_OFFSET, LEAST_LAYER, WIDTH_OFFSET
+from caloforge.sampling.layer_numbers import (
+    FEATURES,
+    HITS_OFFSET,
+    LEAST_LAYER,
+    NEVER,
+    WIDTH_OFFSET,
+)
 from caloforge.sampling.networks import Linear, Perceptron
 from caloforge.sampling.random import keys_of, start
 from caloforge.sampling.shapes import ShapeStage
-from caloforge.sampling.spectra import tabulate
+from caloforge.sampling.spectra import Spectra, tabulate
 
 AT_ONCE = 64
 """Showers that one thread draws together."""
-
-NEVER = -1e4
-"""Logit of cells that do not exist."""
 
 
 class Hits(NamedTuple):
@@ -35,6 +39,21 @@ class Hits(NamedTuple):
     offset: NDArray[np.int64]
     cell: NDArray[np.uint32]
     energy: NDArray[np.float32]
+
+
+class Said(NamedTuple):
+    """What the two stages say of the layers.
+
+    ``energy`` (B, L) MeV; ``hits`` (B, L); ``shape`` (B, L, 4): centres and widths in cells of the
+    frame; ``sees`` (B, L, 6 + latents): what the decoder sees; ``begin`` (B, L): the frame's cell
+    that lies on the layer's first one.
+    """
+
+    energy: Doubles
+    hits: Integers
+    shape: Doubles
+    sees: Array
+    begin: Integers
 
 
 class LayeredSampler:
@@ -48,20 +67,19 @@ class LayeredSampler:
 
     def __init__(self, calorimeter: Calorimeter, config: Mapping[str, Any], state: State) -> None:
         self.calorimeter = calorimeter
-        self.grid = LayerGrid.of(calorimeter)
+        self.frame = Frame(calorimeter, config)
         self.energies = EnergyStage(state, "energies")
         self.shapes = ShapeStage(state, "shapes")
         self.decoder = Perceptron(state, "cells.decoder", open_end=False)
         self.last = Linear(state, "cells.last")
         self.embedding = state["cells.embedding.weight"].astype(np.float32)
-        self.group = state["cells.group"].astype(np.int64)
-        self.offset = state["cells.offset"].astype(np.float32).copy()
-        self.offset[:, 0][self.grid.number < 0] = NEVER
         self.feature_mean = state["cells.feature_mean"].astype(np.float64)
         self.feature_std = state["cells.feature_std"].astype(np.float64)
         self.spectra = tabulate(state, "cells.spectra", int(config["spectra_grid"]))
-        self.tolerance = np.array(config["tolerances"], dtype=np.float64)
-        self.swaps = float(config["swaps"])
+        self.about = layers_of(
+            self.frame.grid, self.frame.inner, config, calorimeter.cell_threshold,
+            state["cells.group"], state["cells.offset"], state["cells.field.coupling"],
+        )  # fmt: skip
         self._threads = ThreadPoolExecutor(get_num_threads())
 
     def hits(self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]) -> Hits:
@@ -88,19 +106,14 @@ class LayeredSampler:
 
     def layers(
         self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]
-    ) -> tuple[Doubles, Integers, Doubles, Array]:
-        """What the two stages say of every layer.
-
-        Returns:
-            Energies (B, L) MeV, hits (B, L), centres and widths (B, L, 4) in cells, and what the
-            decoder sees (B, L, 6 + latents).
-        """
+    ) -> Said:
+        """What the two stages say of every layer."""
         keys = keys_of(noise)
         words = np.empty_like(keys)
         start(keys, words)
-        known = np.array(condition, dtype=np.float64)
-        known[:, 0] = np.log(known[:, 0])
-        energy, hits = self.energies.draw(known, words, self.grid.sizes)
+        known = self.frame.known(condition)
+        begin, apart = self.frame.places(condition)
+        energy, hits = self.energies.draw(known, words, self.frame.inner.sizes)
         hit = hits > 0
         features = np.zeros((*hits.shape, FEATURES), dtype=np.float64)
         features[..., 0] = np.log(np.maximum(energy, LEAST_LAYER))
@@ -108,29 +121,83 @@ class LayeredSampler:
         features = (features - self.feature_mean) / self.feature_std
         seen = np.dstack([np.where(hit[..., None], features[..., :2], 0.0), hit])
         drawn = self.shapes.draw(seen.astype(np.float32), self.energies.standardised(known), words)
-        shape = drawn[..., :4] * self.feature_std[:, 2:] + self.feature_mean[:, 2:]
-        shape[..., 2:] = np.maximum(np.exp(shape[..., 2:]) - WIDTH_OFFSET, 0.0)
         features[..., 2:] = drawn[..., :4]
+        features[..., 2] += apart / self.feature_std[:, 2]
+        shape = features[..., 2:] * self.feature_std[:, 2:] + self.feature_mean[:, 2:]
+        shape[..., 2:] = np.maximum(np.exp(shape[..., 2:]) - WIDTH_OFFSET, 0.0)
         decoder_sees = np.concatenate([features, drawn[..., 4:]], axis=2, dtype=np.float32)
-        return energy, hits, shape, decoder_sees
+        return Said(energy, hits, shape, decoder_sees, begin)
 
     def _some(
         self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]
     ) -> tuple[Integers, NDArray[np.uint32], Array]:
         """Hits per shower, cells and energies of a few showers."""
-        energy, hits, shape, sees = self.layers(condition, noise)
-        shower, layer = np.nonzero(hits)
-        decoded = self.last(
-            self.decoder(np.concatenate([sees[shower, layer], self.embedding[layer]], axis=1))
-        )
-        numbers = np.concatenate([energy[shower, layer][:, None], shape[shower, layer]], axis=1)
-        out = np.zeros((len(shower), self.grid.number.shape[1]), dtype=np.float32)
-        fill_layers(
-            decoded, self.group, self.offset, layer, hits[shower, layer], numbers,
-            self.tolerance, self.swaps, self.calorimeter.cell_threshold, self.grid.x, self.grid.y,
-            self.spectra, keys_of(noise)[shower], out,
+        said = self.layers(condition, noise)
+        shower, layer = np.nonzero(said.hits)
+        rows = (shower, layer)
+        sees = np.concatenate([said.sees[rows], self.embedding[layer]], axis=1)
+        numbers = np.concatenate([said.energy[rows][:, None], said.shape[rows]], axis=1)
+        found, place, out = fill(
+            self.last(self.decoder(sees)), layer, said.begin[rows], said.hits[rows], numbers,
+            self.about, self.spectra, keys_of(noise)[shower],
         )  # fmt: skip
-        row, place = np.nonzero(out)
-        cell = self.grid.number[layer[row], place]
-        counts = np.bincount(shower[row], minlength=len(condition))
-        return counts, cell.astype(np.uint32), out[row, place]
+        cell = self.frame.inner.number[np.repeat(layer, found), place]
+        counts = np.bincount(shower, weights=found, minlength=len(condition)).astype(np.int64)
+        return counts, cell.astype(np.uint32), out
+
+
+def layers_of(
+    grid: LayerGrid,
+    inner: LayerGrid,
+    config: Mapping[str, Any],
+    threshold: float,
+    group: NDArray[Any],
+    offset: NDArray[Any],
+    coupling: NDArray[Any],
+) -> Layers:
+    """What the layers are like, from the model's configuration and weights.
+
+    Args:
+        grid: the frame's cells.
+        inner: the cells that a layer can have.
+        config: has ``tolerances`` and ``tries``.
+        threshold: least energy of a hit, MeV.
+        group: (cells,) group of every cell.
+        offset: (layers, 3, cells) added to what the decoder says.
+        coupling: (layers, groups) of the field.
+    """
+    offset = offset.astype(np.float32)
+    offset[:, 0][grid.number < 0] = NEVER
+    group = group.astype(np.int64)
+    return Layers(
+        group, offset, np.exp(0.5 * coupling[:, group]).astype(np.float32), grid.x, grid.y,
+        inner.beside, np.array(config["tolerances"], dtype=np.float64), float(config["tries"]),
+        threshold,
+    )  # fmt: skip
+
+
+def fill(
+    decoded: Array,
+    layer: Integers,
+    begin: Integers,
+    hits: Integers,
+    numbers: Doubles,
+    layers: Layers,
+    spectra: Spectra,
+    keys: Words,
+) -> tuple[Integers, Integers, Array]:
+    """Hits found in every row, their cells' places in the layer, rising, and energies (MeV).
+
+    The arguments are those of :func:`.cells.fill_layers`.
+    """
+    first = np.cumsum(hits) - hits
+    found = np.empty(len(hits), dtype=np.int64)
+    place = np.empty(int(hits.sum()), dtype=np.int64)
+    out = np.empty(len(place), dtype=np.float32)
+    fill_layers(
+        decoded, layer, begin, hits, numbers, layers, spectra, keys, first, found, place, out
+    )
+    if (found < hits).any():  # a layer with fewer cells than it should have hits
+        real = np.arange(len(place)) - np.repeat(first, hits) < np.repeat(found, hits)
+        place, out = place[real], out[real]
+    return found, place, out

@@ -6,11 +6,10 @@ Twin of :class:`caloforge.models.layered.shapes.ShapeStage`, drawing instead of 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from caloforge.sampling.arrays import Array, State, Words
 from caloforge.sampling.mixtures import Chain, draw_chains
-from caloforge.sampling.networks import Linear, Perceptron, Recurrent, silu
+from caloforge.sampling.networks import Linear, Memory, Perceptron, add_silu, product, room
 
 CONTEXT = 3
 """What the stage knows of a layer: its energy, its hits, whether it is hit."""
@@ -22,12 +21,15 @@ class ShapeStage:
     def __init__(self, state: State, name: str) -> None:
         self.embedding = state[f"{name}.embedding.weight"].astype(np.float32)
         self.context = Perceptron(state, f"{name}.context", open_end=True)
-        self.before = Linear(state, f"{name}.before")
-        self.memory = Recurrent(state, f"{name}.memory")
-        self.mix = Perceptron(state, f"{name}.mix", open_end=False)
+        self.memory = Memory(state, f"{name}.memory", f"{name}.mix.0")
         self.chain = Chain(state, f"{name}.chain")
         self.bounds = state[f"{name}.bounds"].astype(np.float32)
         self.layers, self.size = len(self.embedding), self.bounds.shape[2]
+        before = Linear(state, f"{name}.before")
+        # the input of a layer: what was drawn last, then what is known beforehand
+        self.from_last = np.ascontiguousarray(before.weight[: self.size])
+        self.from_known = np.ascontiguousarray(before.weight[self.size :])
+        self.before_bias = before.bias
 
     def draw(self, known: Array, condition: Array, words: Words) -> Array:
         """Standardised numbers (B, L, size); zeros where a layer is not hit.
@@ -38,26 +40,40 @@ class ShapeStage:
             words: (B, 2) random states, advanced.
         """
         rows = len(known)
-        everything = np.concatenate([condition, known.reshape(rows, -1)], axis=1)
-        context = self.context(everything)
-        memory = np.zeros((rows, self.memory.size), dtype=np.float32)
-        last = np.zeros((rows, self.size), dtype=np.float32)
-        before = np.zeros((rows, CONTEXT), dtype=np.float32)
+        beforehand = self._beforehand(known, condition)
+        memory, said, h = self.memory.start(rows)
+        last, x = room(rows, self.size), room(rows, len(self.before_bias))
+        from_last, given = np.empty_like(x), np.empty_like(said)
+        inner = room(rows, len(self.chain.first.bias))
         out = np.zeros((rows, self.layers, self.size), dtype=np.float32)
         for layer in range(self.layers):
-            place = np.broadcast_to(self.embedding[layer], (rows, self.embedding.shape[1]))
-            x = np.concatenate([last, known[:, layer], before, context, place], axis=1)
-            x = self.before(x)
-            silu(x)
-            memory = self.memory(x, memory)
-            h = self.mix(np.concatenate([memory, x], axis=1))
-            inner = self.chain.first(h)
-            last = np.empty((rows, self.size), dtype=np.float32)
-            hit: NDArray[np.bool_] = known[:, layer, 2] > 0
+            np.dot(last, self.from_last, out=from_last)
+            add_silu(beforehand[layer], from_last, x)
+            np.dot(x, self.memory.from_input, out=given)
+            given += self.memory.input_bias
+            self.memory.step(given, memory, said, h)
+            np.dot(h, self.chain.first.weight, out=inner)
+            inner += self.chain.first.bias
             draw_chains(
-                inner.reshape(rows, self.size, -1), self.chain.earlier, self.chain.last,
-                self.chain.last_bias, self.bounds[layer], hit, words, last,
+                inner.reshape(len(inner), self.size, -1), self.chain.earlier, self.chain.last,
+                self.chain.last_bias, self.bounds[layer], known[:, layer, 2], words, last,
             )  # fmt: skip
-            out[:, layer] = last
-            before = known[:, layer]
+            out[:, layer] = last[:rows]
         return out
+
+    def _beforehand(self, known: Array, condition: Array) -> Array:
+        """What is known of all layers enters their inputs (L, B, n) at once."""
+        rows, layers = len(known), self.layers
+        context = self.context(np.concatenate([condition, known.reshape(rows, -1)], axis=1))
+        earlier = np.concatenate([np.zeros_like(known[:, :1]), known[:, :-1]], axis=1)
+        everything = np.concatenate(
+            [
+                known.transpose(1, 0, 2),
+                earlier.transpose(1, 0, 2),
+                np.broadcast_to(context, (layers, *context.shape)),
+                np.broadcast_to(self.embedding[:, None], (layers, rows, self.embedding.shape[1])),
+            ],
+            axis=2,
+        )
+        flat = product(everything.reshape(layers * rows, -1), self.from_known) + self.before_bias
+        return flat.reshape(layers, rows, -1)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Doubles, State, Words
+from caloforge.sampling.arrays import Array, Doubles, Integers, State, Words
 from caloforge.sampling.compiled import compiled, inlined
+from caloforge.sampling.functions import sigmoid
 from caloforge.sampling.networks import Perceptron
 from caloforge.sampling.random import find, uniform
 
@@ -50,11 +51,26 @@ def tabulate(state: State, name: str, grid: int) -> Spectra:
     return Spectra(grid, share.cumsum(axis=1), mean, square - mean**2, inner)
 
 
+class Places(NamedTuple):
+    """Where the cells of a layer lie on the grid of spectra.
+
+    ``a``, ``b`` (groups,) from the decoder; ``offset_a``, ``offset_b`` (cells,) are added to those
+    of the cell's ``group`` (cells,).
+    """
+
+    a: Array
+    b: Array
+    offset_a: Array
+    offset_b: Array
+    group: Integers
+
+
 @inlined
-def draw_node(place_a: float, place_b: float, grid: int, words: Words) -> int:
-    """One of the four nodes around a place, by its bilinear weight."""
-    a = (grid - 1) / (1.0 + np.exp(-np.float64(place_a)))
-    b = (grid - 1) / (1.0 + np.exp(-np.float64(place_b)))
+def draw_node(places: Places, cell: int, grid: int, words: Words) -> int:
+    """One of the four nodes around a cell's place, by its bilinear weight."""
+    group = places.group[cell]
+    a = (grid - 1) * sigmoid(places.a[group] + places.offset_a[cell])
+    b = (grid - 1) * sigmoid(places.b[group] + places.offset_b[cell])
     i = min(int(a), grid - 2)
     j = min(int(b), grid - 2)
     if uniform(words) < a - i:

@@ -19,7 +19,7 @@ from caloforge.validate.observables.table import CENTRES_AND_WIDTHS
 from caloforge.validate.summary import Summary
 
 LAYER_KEYS = ("layer_energy", *CENTRES_AND_WIDTHS, "sparsity")
-SHOWER_KEYS = ("etot_over_einc", "hits", "depth")
+SHOWER_KEYS = ("etot_over_einc", "hits", "hit_pairs", "depth")
 LAYER_ENERGY_EDGES = 40
 COVERAGE = 0.995
 
@@ -107,6 +107,7 @@ def _shower_edges(reference: Summary) -> dict[str, Floats | None]:
     return {
         "etot_over_einc": np.linspace(0.5 * mean, 1.5 * mean, 101) if mean > 0 else None,
         "hits": _hits(table.hits),
+        "hit_pairs": np.linspace(0.0, 2.0, 101),
         "depth": _spread(table.depth[table.filled], 100),
     }
 

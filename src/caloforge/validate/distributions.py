@@ -111,14 +111,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def shower_columns(sample: Summary) -> dict[str, Floats]:
-    """The shower-wise observables: Etot/Einc and hits of all showers, moments of the filled ones.
+    """The shower-wise observables: Etot/Einc, hits, pairs of all, moments of the filled ones.
 
     ``depth`` is the first moment along z. Moments along an axis that no layer measures are left
     out, and with fewer than three layers the roughness of the longitudinal profile.
     """
     table = sample.observables
     filled = table.moments[table.filled]
-    columns = {"etot_over_einc": table.response, "hits": table.hits, "depth": filled[:, 2]}
+    columns = {
+        "etot_over_einc": table.response,
+        "hits": table.hits,
+        "hit_pairs": table.hit_pairs,
+        "depth": filled[:, 2],
+    }
     for number, axis in enumerate("xy"):
         if measuring_layers(sample.calorimeter, axis).any():
             columns[f"mean_{axis}"] = filled[:, number]

@@ -80,7 +80,9 @@ def shower_values(sample: Summary, key: str) -> Floats:
     table = sample.observables
     if key == "etot_over_einc":
         return table.response
-    return table.depth[table.filled] if key == "depth" else table.hits
+    if key == "depth":
+        return table.depth[table.filled]
+    return table.hits if key == "hits" else table.hit_pairs
 
 
 def histograms(sample: Summary, bins: Binning) -> Histograms:

@@ -2,8 +2,9 @@
 
 Six numbers of a layer are physics (its energy, hits, centres and widths), the others are learned by
 an encoder (D. Kingma, M. Welling, ICLR 2014). The decoder gives every cell the logit of a hit and
-a place on the grid of spectra; all cells are then independent. Encoder and decoder are shared by
-all layers, with an embedding of the layer and an offset for every cell of it.
+a place on the grid of spectra; the energies of hits are then independent, and the hits of a layer
+form a Markov field (:mod:`.field`). Encoder and decoder are shared by all layers, with an embedding
+of the layer and an offset for every cell of it; far from the axis they know groups of cells only.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from caloforge.models.layered.config import LayeredConfig
+from caloforge.models.layered.field import Field
+from caloforge.models.layered.groups import groups_of
 from caloforge.models.layered.mixtures import perceptron
 from caloforge.models.layered.spectra import Spectra
-from caloforge.sampling.layer_numbers import FEATURES
+from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.layer_numbers import FEATURES, NEVER
 
 EMBEDDING = 16
 LOG_VARIANCE = (-8.0, 2.0)
@@ -25,25 +29,30 @@ class Cells(nn.Module):
     """Encoder, decoder and likelihood of the cells of layers.
 
     Args:
-        layers, cells: the layers, and the cells of the largest.
+        grid: the layers and their cells.
         config: sizes.
     """
 
-    def __init__(self, layers: int, cells: int, config: LayeredConfig) -> None:
+    def __init__(self, grid: LayerGrid, config: LayeredConfig) -> None:
         super().__init__()
-        self.groups = cells
+        layers, cells = grid.number.shape
+        group = groups_of(grid)
+        self.groups = int(group.max()) + 1
         self.latents = config.latents
         self.feature_mean: torch.Tensor = nn.Buffer(torch.zeros(layers, FEATURES))
         self.feature_std: torch.Tensor = nn.Buffer(torch.ones(layers, FEATURES))
-        self.group: torch.Tensor = nn.Buffer(torch.arange(cells))
+        self.group: torch.Tensor = nn.Buffer(torch.from_numpy(group))
+        members = F.one_hot(self.group, self.groups).float()
+        self.members: torch.Tensor = nn.Buffer(members, persistent=False)
         self.embedding = nn.Embedding(layers, EMBEDDING)
         known = FEATURES + EMBEDDING
         self.encoder = perceptron(
-            [2 * cells + known, *config.encoder, 2 * config.latents], open_end=True
+            [2 * self.groups + known, *config.encoder, 2 * config.latents], open_end=True
         )
         self.decoder = perceptron([known + config.latents, *config.decoder], open_end=False)
         self.last = nn.Linear(config.decoder[-1], 3 * self.groups)
         self.offset = nn.Parameter(torch.zeros(layers, 3, cells))
+        self.field = Field(grid, group)
         self.spectra = Spectra(config.bins, config.spectra_grid)
 
     def begin(self, hit_share: torch.Tensor) -> None:
@@ -59,8 +68,10 @@ class Cells(nn.Module):
         hit = energy > 0
         score = torch.where(hit, self.spectra.score[self.spectra.bin_of(energy)], 0.0)
         place = self.embedding.weight.expand(len(energy), -1, -1)
-        x = torch.cat([score, 0.5 * hit.float(), features, place], dim=-1)
-        mean, log_variance = self.encoder(x).float().chunk(2, dim=-1)
+        seen = (score @ self.members, 0.5 * hit.float() @ self.members)
+        mean, log_variance = (
+            self.encoder(torch.cat([*seen, features, place], -1)).float().chunk(2, dim=-1)
+        )
         return mean, log_variance.clamp(*LOG_VARIANCE)
 
     def some_latents(self, energy: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
@@ -68,52 +79,62 @@ class Cells(nn.Module):
         mean, log_variance = self.encode(energy, features)
         return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
-    def decode(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """(B, L, 6) and (B, L, latents) -> (B, L, 3, C): logit of a hit, place on the grid."""
+    def decode(
+        self, features: torch.Tensor, latents: torch.Tensor, there: torch.Tensor
+    ) -> torch.Tensor:
+        """What the decoder says of cells: logit of a hit, place on the grid of spectra.
+
+        Args:
+            features: (B, L, 6).
+            latents: (B, L, latents).
+            there: (B, L, C) cells that can be hit.
+
+        Returns:
+            (B, L, 3, C).
+        """
         place = self.embedding.weight.expand(len(features), -1, -1)
         h: torch.Tensor = self.last(self.decoder(torch.cat([features, latents, place], dim=-1)))
-        return h.float().view(*features.shape[:2], 3, self.groups) + self.offset
+        groups = h.float().view(*features.shape[:2], 3, self.groups)
+        said = groups[..., self.group] + self.offset
+        said[:, :, 0].masked_fill_(~there, NEVER)
+        return said
 
     def losses(
-        self, energy: torch.Tensor, features: torch.Tensor, hit_layer: torch.Tensor
+        self,
+        energy: torch.Tensor,
+        features: torch.Tensor,
+        there: torch.Tensor,
+        hit_layer: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Terms of the negative evidence lower bound, per shower.
+
+        The bound of the hits is that of their pseudo-likelihood.
 
         Args:
             energy: (B, L, C) MeV.
             features: (B, L, 6) standardised.
+            there: (B, L, C) cells that can be hit.
             hit_layer: (B, L) layers with hits; the others are not learned from.
         """
         mean, log_variance = self.encode(energy, features)
         latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        decoded = self.decode(features, latents)
+        decoded = self.decode(features, latents, there)
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(-1)
         return {
-            **self.surprise(decoded, energy, hit_layer),
+            "hits": self.field.pseudo(decoded[:, :, 0], energy > 0, hit_layer),
+            "energies": self.energies(decoded, energy),
             "latents": (divergence * hit_layer).sum() / len(energy),
         }
 
-    def surprise(
-        self, decoded: torch.Tensor, energy: torch.Tensor, hit_layer: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """Minus ln p per shower of independent cells: of the hits, and of their energies.
-
-        Args:
-            decoded: (B, L, 3, C), see :meth:`decode`.
-            energy: (B, L, C) MeV.
-            hit_layer: (B, L) layers that count.
-        """
-        hit = energy > 0
-        odds = F.binary_cross_entropy_with_logits(decoded[:, :, 0], hit.float(), reduction="none")
-        chosen = hit.nonzero(as_tuple=True)
+    def energies(self, decoded: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
+        """Minus ln p per shower of the energies (B, L, C) of hits; decoded as :meth:`decode`."""
+        chosen = (energy > 0).nonzero(as_tuple=True)
         place = torch.stack([decoded[:, :, number][chosen] for number in (1, 2)], dim=-1)
-        energies = -self.spectra.log_share(place, self.spectra.bin_of(energy[chosen]))
-        return {
-            "hits": (odds.sum(-1) * hit_layer).sum() / len(energy),
-            "energies": energies.sum() / len(energy),
-        }
+        return -self.spectra.log_share(place, self.spectra.bin_of(energy[chosen])).sum() / len(
+            energy
+        )
 
     def drawing(self) -> list[nn.Parameter]:
         """The parameters that only the sampler's draws depend on, given a layer's numbers."""
-        modules = (self.decoder, self.last, self.spectra.network)
+        modules = (self.decoder, self.last, self.field, self.spectra.network)
         return [self.offset, *(value for module in modules for value in module.parameters())]

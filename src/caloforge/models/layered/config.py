@@ -15,7 +15,7 @@ from pydantic import (
 
 from caloforge.models.base import ModelConfig
 
-Column = Literal["energy", "theta", "phi", "x", "y"]
+Column = Literal["energy", "theta", "phi", "x", "y", "z"]
 Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
@@ -24,6 +24,12 @@ class LayeredConfig(ModelConfig):
 
     condition: tuple[Column, ...] = ("energy",)
     """Incident columns that the showers depend on; the energy comes first."""
+
+    margin: NonNegativeInt = 0
+    """Columns by which the shower's frame is wider than the calorimeter, on both sides; 0 for
+    normal incidence. See :mod:`caloforge.sampling.frame`."""
+    depth: float = 0.0
+    """Depth (mm) at which the networks are told the point on the particle's line."""
 
     latents: PositiveInt = 8
     """Learned numbers of a layer, beside its energy, hits, centres and widths."""
@@ -35,17 +41,17 @@ class LayeredConfig(ModelConfig):
     """Nodes a side of the grid of tabulated spectra."""
     components: PositiveInt = 6
     """Gaussians of every mixture."""
-    width: PositiveInt = 32
+    width: PositiveInt = 24
     """Inner size of the small network of every number of a layer."""
-    energy_memory: PositiveInt = 128
-    shape_memory: PositiveInt = 192
+    energy_memory: PositiveInt = 96
+    shape_memory: PositiveInt = 128
     """Sizes of the recurrent states of the two stages."""
 
-    cell_steps: PositiveInt = 4000
+    cell_steps: PositiveInt = 6000
     """Steps of the encoder and the decoder; then come the steps of the two stages."""
-    energy_steps: PositiveInt = 3000
+    energy_steps: PositiveInt = 4000
     shape_steps: PositiveInt = 8000
-    refine_steps: NonNegativeInt = 600
+    refine_steps: NonNegativeInt = 1000
     """Steps at the end in which the decoder learns against the sampler's own draws."""
     cell_rate: PositiveFloat = 2e-3
     energy_rate: PositiveFloat = 2e-3
@@ -60,10 +66,10 @@ class LayeredConfig(ModelConfig):
     """Weight of the learned numbers' Kullback-Leibler divergence, reached after a third of the
     steps of the cells."""
 
-    refine_weight: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.95
-    """Weight of the draws' likelihood; below 1 it stays bounded."""
+    refine_hold: NonNegativeFloat = 0.05
+    """Weight of the plain likelihood in the last phase; it holds what the draws do not tell."""
 
-    swaps: NonNegativeFloat = 4.0
+    tries: NonNegativeFloat = 4.0
     """Tries to move a hit, for every hit of a shower."""
     tolerances: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.02, 0.04, 0.08)
     """How near the cells come to a layer's energy (relative), centres and widths (cells)."""
@@ -76,9 +82,9 @@ class LayeredConfig(ModelConfig):
         return value
 
     @property
-    def steps(self) -> int:
-        """Steps of the whole training."""
-        return self.cell_steps + self.stage_steps + self.refine_steps
+    def network_condition(self) -> tuple[str, ...]:
+        """What the networks know of the particle; ``z`` only says where x and y are."""
+        return tuple(name for name in self.condition if name != "z")
 
     @property
     def stage_steps(self) -> int:

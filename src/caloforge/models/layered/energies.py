@@ -45,9 +45,7 @@ class EnergyStage(nn.Module):
         self.context = perceptron([conditions + 1, HIDDEN, CONTEXT], open_end=True)
         inputs = SEEN + 1 + CONTEXT + EMBEDDING
         self.memory = nn.GRU(inputs, size, batch_first=True)
-        self.mix = perceptron(
-            [size + inputs, size, size], open_end=False, dropout=config.energy_dropout
-        )
+        self.mix = perceptron([size + inputs, size], open_end=False, dropout=config.energy_dropout)
         self.state = nn.Linear(size, STATES)
         self.chain = Chain(size, 2, config.width, components)
         self.condition_mean: torch.Tensor = nn.Buffer(torch.zeros(conditions))

@@ -10,7 +10,7 @@ stages learn the layers' numbers; at last the decoder learns against what the sa
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,10 +33,9 @@ from caloforge.models.layered.refine import Redraw
 from caloforge.models.layered.shapes import SMEAR, ShapeStage
 from caloforge.models.layered.symmetry import Mirrors
 from caloforge.sampling import LayeredSampler
-from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.frame import Frame
 from caloforge.sampling.layer_numbers import HITS_OFFSET
 from caloforge.sampling.random import KEY_SIZE
-from caloforge.showers import Showers
 
 Losses = dict[str, torch.Tensor]
 
@@ -50,12 +49,32 @@ LOSSES = (
     *(f"cells/{name}" for name in ("hits", "energies", "latents")),
     *(f"energies/{name}" for name in ("total", "states", "layers")),
     "shapes",
-    *(f"refine/{name}" for name in ("hits", "energies", "drawn_hits", "drawn_energies")),
+    *(f"refine/{name}" for name in ("hits", "energies", "field", "drawn_field", "drawn_energies")),
 )
 """Minus ln p per shower; NaN in steps that do not train this part."""
 
 AT_ONCE = 256
 """Showers of the sample that are looked at together."""
+
+
+class Framed(NamedTuple):
+    """Layers of showers in their frames.
+
+    ``cells`` (B, L, C) MeV; ``there`` (B, L, C): cells that the calorimeter has; ``moments``
+    (B, L, 6), see :class:`Moments`; ``apart`` (B, L): distance from the frame's middle to the
+    particle's line in cells; ``known`` (B, n): what the networks know of the particle.
+    """
+
+    cells: torch.Tensor
+    there: torch.Tensor
+    moments: torch.Tensor
+    apart: torch.Tensor
+    known: torch.Tensor
+
+    @property
+    def hit(self) -> torch.Tensor:
+        """Layers with hits (B, L)."""
+        return self.moments[..., 1] > 0
 
 
 class Layered(GradientModel):
@@ -70,18 +89,19 @@ class Layered(GradientModel):
         assert isinstance(config, LayeredConfig)
         self.config: LayeredConfig = config
         self.condition_columns = config.condition
-        grid = LayerGrid.of(calorimeter)
-        layers, cells = grid.number.shape
-        conditions = len(config.condition)
+        self.frame = Frame(calorimeter, config.model_dump())
+        inner, grid = self.frame.inner, self.frame.grid
+        layers = len(grid.number)
+        conditions = len(config.network_condition)
         self.moments = Moments(grid)
-        self.mirrors = Mirrors(grid, config.condition)
-        self.cells = Cells(layers, cells, config)
+        self.mirrors = Mirrors(inner, config.condition)
+        self.cells = Cells(grid, config)
         self.energies = EnergyStage(layers, conditions, config)
         self.shapes = ShapeStage(layers, conditions, config)
         self._redraw = Redraw(self.cells, grid, config, calorimeter.cell_threshold)
         self.done: torch.Tensor = nn.Buffer(torch.zeros((), dtype=torch.int64))
         """Steps of the training so far."""
-        number = torch.from_numpy(grid.number)
+        number = torch.from_numpy(inner.number)
         self.number: torch.Tensor = nn.Buffer(number, persistent=False)
         self.sampler: LayeredSampler | None = None
 
@@ -123,34 +143,50 @@ class Layered(GradientModel):
         threshold = self.calorimeter.cell_threshold
         energy = showers.energy[showers.energy >= threshold]
         self.cells.spectra.fit(energy, threshold)
-        moments, share = self._look(showers)
         columns = [showers.incident[name] for name in self.config.condition]
-        condition = _logarithmic(torch.from_numpy(np.column_stack(columns)).float())
-        self.cells.begin(share)
-        self.energies.fit(moments[..., 0], moments[..., 1], condition)
+        condition = torch.from_numpy(np.column_stack(columns)).float()
+        parts = [
+            self._framed(
+                self._cells(torch.from_numpy(showers[k : k + AT_ONCE].dense())),
+                condition[k : k + AT_ONCE],
+            )
+            for k in range(0, len(showers), AT_ONCE)
+        ]
+        moments = torch.cat([part.moments for part in parts])
+        apart = torch.cat([part.apart for part in parts])
+        hit = torch.stack([(part.cells > 0).sum(0) for part in parts]).sum(0)
+        there = torch.stack([part.there.sum(0) for part in parts]).sum(0)
+        self.cells.begin((hit + 0.3) / (there + 1.0))
+        known = torch.cat([part.known for part in parts])
+        self.energies.fit(moments[..., 0], moments[..., 1], known)
         raw = features(moments, HITS_OFFSET)
-        hit = (moments[..., 1:2] > 0).expand_as(raw)
-        mean, std = spread_of(raw, hit)
+        raw[..., 2] -= apart
+        is_hit = (moments[..., 1:2] > 0).expand_as(raw)
+        mean, std = spread_of(raw, is_hit)
         self.cells.feature_mean.copy_(mean)
         self.cells.feature_std.copy_(std)
-        self.shapes.fit(range_of((raw - mean) / std, hit, MARGIN)[..., 2:])
-
-    def _look(self, showers: Showers) -> tuple[torch.Tensor, torch.Tensor]:
-        """Moments (n, L, 6) of the sample, and the share of its showers that hit each cell."""
-        moments = []
-        hit = torch.zeros(self.number.shape)
-        for first in range(0, len(showers), AT_ONCE):
-            dense = torch.from_numpy(showers[first : first + AT_ONCE].dense())
-            cells = self._cells(dense)
-            moments.append(self.moments(cells))
-            hit += (cells > 0).sum(0)
-        return torch.cat(moments), (hit + 0.3) / (len(showers) + 1.0)
+        self.shapes.fit(range_of((raw - mean) / std, is_hit, MARGIN)[..., 2:])
 
     def _cells(self, energy: torch.Tensor) -> torch.Tensor:
         """(B, n_cells) MeV -> (B, L, C), zero below the threshold and where there is no cell."""
         cells = energy[:, self.number.clamp(min=0)]
         least = max(self.calorimeter.cell_threshold, 1e-9)
         return torch.where((self.number >= 0) & (cells >= least), cells, 0.0)
+
+    def _framed(self, cells: torch.Tensor, condition: torch.Tensor) -> Framed:
+        """Cells (B, L, C) and conditions (B, C) in the showers' frames."""
+        asked = condition.cpu().numpy()
+        begin, apart = (torch.from_numpy(part) for part in self.frame.places(asked))
+        known = torch.from_numpy(self.frame.known(asked)).float().to(cells.device)
+        if self.frame.margin:
+            place = torch.arange(self.frame.grid.number.shape[1]) - begin[..., None]
+            place = place.to(cells.device)
+            there = (place >= 0) & (place < cells.shape[2])
+            cells = torch.where(there, cells.gather(2, place.clamp(0, cells.shape[2] - 1)), 0.0)
+        else:
+            there = (self.number >= 0).expand_as(cells)
+        moments = self.moments(cells)
+        return Framed(cells, there, moments, apart.float().to(cells.device), known)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One for each part; their learning rates follow the steps."""
@@ -176,31 +212,28 @@ class Layered(GradientModel):
 
     def training_step(self, batch: TrainingBatch, update: Update) -> Losses:
         """A step of the cells, or, once they have learned, of the two stages."""
-        cells, condition = self._images(batch)
+        layers = self._images(batch)
         step = int(self.done)
         self.done += 1
         c = self.config
         if step < c.cell_steps:
-            found = self._cell_step(cells, step, update)
-        elif step >= c.cell_steps + c.stage_steps:
-            found = self._refine_step(cells, step - c.cell_steps - c.stage_steps, update)
+            found = self._cell_step(layers, step, update)
+        elif step < c.cell_steps + c.stage_steps:
+            found = self._stage_step(layers, step - c.cell_steps, update)
         else:
-            found = self._stage_step(cells, _logarithmic(condition), step, update)
+            found = self._refine_step(layers, step - c.cell_steps - c.stage_steps, update)
         unknown = torch.tensor(torch.nan)
         return {name: found.get(name, unknown).detach() for name in LOSSES}
 
-    def _images(self, batch: TrainingBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random mirror images of the batch, as (B, L, C) cells, and their conditions."""
+    def _images(self, batch: TrainingBatch) -> Framed:
+        """Random mirror images of the batch."""
         cells = self._cells(batch.energy)
         which = torch.randint(len(self.mirrors), (len(cells),), device=cells.device)
-        image, condition = self.mirrors(cells, batch.condition, which)
-        return image, condition
+        return self._framed(*self.mirrors(cells, batch.condition, which))
 
-    def _cell_step(self, cells: torch.Tensor, step: int, update: Update) -> Losses:
+    def _cell_step(self, layers: Framed, step: int, update: Update) -> Losses:
         c = self.config
-        moments = self.moments(cells)
-        hit = moments[..., 1] > 0
-        parts = self.cells.losses(cells, self._features(moments, HITS_OFFSET), hit)
+        parts = self.cells.losses(layers.cells, self._features(layers), layers.there, layers.hit)
         risen = min(1.0, 3.0 * step / c.cell_steps)
         weight = FIRST_WEIGHT + (c.latent_weight - FIRST_WEIGHT) * risen
         loss = parts["hits"] + parts["energies"] + weight * parts["latents"]
@@ -208,67 +241,65 @@ class Layered(GradientModel):
         update("cells", loss, parts)
         return {f"cells/{name}": value for name, value in parts.items()}
 
-    def _refine_step(self, cells: torch.Tensor, gone: int, update: Update) -> Losses:
-        c = self.config
-        moments = self.moments(cells)
-        hit = moments[..., 1] > 0
-        features_ = self._features(moments, HITS_OFFSET)
+    def _refine_step(self, layers: Framed, gone: int, update: Update) -> Losses:
+        c, cells, field = self.config, layers.cells, self.cells.field
+        standard = self._features(layers)
         with torch.no_grad():
-            latents = self.cells.some_latents(cells, features_)
-        decoded = self.cells.decode(features_, latents)
-        parts = self.cells.surprise(decoded, cells, hit)
-        drawn = self.cells.surprise(decoded, self._redraw(decoded, moments), hit)
-        loss = torch.stack([parts[name] - c.refine_weight * drawn[name] for name in parts]).sum()
+            latents = self.cells.some_latents(cells, standard)
+        decoded = self.cells.decode(standard, latents, layers.there)
+        logits, drawn = decoded[:, :, 0], self._redraw(decoded, layers.moments)
+        parts = {
+            "hits": field.pseudo(logits, cells > 0, layers.hit),
+            "energies": self.cells.energies(decoded, cells),
+            "field": field.energy(logits, cells > 0),
+            "drawn_field": field.energy(logits, drawn > 0),
+            "drawn_energies": self.cells.energies(decoded, drawn),
+        }
+        apart = parts["field"] - parts["drawn_field"]
+        apart = apart + parts["energies"] - parts["drawn_energies"]
+        loss = apart + c.refine_hold * (parts["hits"] + parts["energies"])
         self._set_rate("refine", c.refine_rate, gone / max(c.refine_steps, 1))
-        parts |= {f"drawn_{name}": value for name, value in drawn.items()}
         update("refine", loss, parts)
         return {f"refine/{name}": value for name, value in parts.items()}
 
-    def _features(self, moments: torch.Tensor, offset: float) -> torch.Tensor:
-        """Standardised features (B, L, 6), zero where a layer is not hit."""
-        raw = features(moments, offset)
-        standard = (raw - self.cells.feature_mean) / self.cells.feature_std
-        return torch.where(moments[..., 1:2] > 0, standard, 0.0)
+    def _features(self, layers: Framed, *, from_line: bool = False) -> torch.Tensor:
+        """Standardised features (B, L, 6), zero where a layer is not hit.
 
-    def _stage_step(
-        self, cells: torch.Tensor, condition: torch.Tensor, step: int, update: Update
-    ) -> Losses:
-        c = self.config
-        moments = self.moments(cells)
-        gone = step - c.cell_steps
+        The centres are those in the frame, or, where asked for, counted from the particle's line.
+        """
+        raw = features(layers.moments, HITS_OFFSET)
+        if from_line:
+            raw[..., 2] -= layers.apart
+        standard = (raw - self.cells.feature_mean) / self.cells.feature_std
+        return torch.where(layers.hit[..., None], standard, 0.0)
+
+    def _stage_step(self, layers: Framed, gone: int, update: Update) -> Losses:
+        c, moments = self.config, layers.moments
         out: Losses = {}
         if gone < c.energy_steps:
-            with torch.autocast(cells.device.type, enabled=False):
-                parts = self.energies.losses(moments[..., 0], moments[..., 1], condition)
+            with torch.autocast(moments.device.type, enabled=False):
+                parts = self.energies.losses(moments[..., 0], moments[..., 1], layers.known)
             self._set_rate("energies", c.energy_rate, gone / c.energy_steps)
             update("energies", torch.stack(list(parts.values())).sum(), parts)
             out |= {f"energies/{name}": value for name, value in parts.items()}
         if gone < c.shape_steps:
-            value, known = self._layer_numbers(cells, moments)
-            loss = self.shapes.loss(value, known, self.energies.standardised(condition))
+            value, told = self._layer_numbers(layers)
+            loss = self.shapes.loss(value, told, self.energies.standardised(layers.known))
             self._set_rate("shapes", c.shape_rate, gone / c.shape_steps)
             update("shapes", loss, {"shapes": loss})
             out["shapes"] = loss
         return out
 
     @torch.no_grad()
-    def _layer_numbers(
-        self, cells: torch.Tensor, moments: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the shape stage learns (B, L, size), and what it knows (B, L, 3)."""
-        standard = self._features(moments, HITS_OFFSET)
-        latents = self.cells.some_latents(cells, standard)
+    def _layer_numbers(self, layers: Framed) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the shape stage learns (B, L, size), and what it is told (B, L, 3)."""
+        latents = self.cells.some_latents(layers.cells, self._features(layers))
+        standard = self._features(layers, from_line=True)
         shape = standard[..., 2:]
         shape = shape + torch.randn_like(shape) * torch.tensor(SMEAR, device=shape.device)
-        hit = moments[..., 1:2] > 0
+        hit = layers.hit[..., None]
         value = torch.where(hit, torch.cat([shape, latents], dim=-1), 0.0)
-        known = torch.cat([standard[..., :2], hit.float()], dim=-1)
-        return value, known
-
-
-def _logarithmic(condition: torch.Tensor) -> torch.Tensor:
-    """Conditions with the logarithm of the incident energy (the first column)."""
-    return torch.cat([condition[:, :1].log(), condition[:, 1:]], dim=1)
+        return value, torch.cat([standard[..., :2], hit.float()], dim=-1)
 
 
 def one_cycle(done: float) -> float:

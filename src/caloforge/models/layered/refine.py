@@ -17,9 +17,10 @@ from numba import get_num_threads
 
 from caloforge.models.layered.cells import Cells
 from caloforge.models.layered.config import LayeredConfig
-from caloforge.sampling.arrays import Array, Doubles, Integers, Words
-from caloforge.sampling.cells import fill_layers
+from caloforge.sampling.arrays import Array, Integers
+from caloforge.sampling.cells import Layers
 from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.sampler import fill, layers_of
 from caloforge.sampling.spectra import Spectra, tabulate
 
 
@@ -37,35 +38,43 @@ class Redraw:
         self, cells: Cells, grid: LayerGrid, config: LayeredConfig, threshold: float
     ) -> None:
         self.cells, self.grid, self.threshold = cells, grid, threshold
-        self.swaps, self.tolerance = config.swaps, np.array(config.tolerances)
-        size = grid.number.shape[1]
-        self.group = np.arange(size)
-        self.no_offset = np.zeros((len(grid.number), 3, size), dtype=np.float32)
+        self.config = config.model_dump()
 
     @torch.no_grad()
     def __call__(self, decoded: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
         """Decoded (B, L, 3, C) and moments (B, L, 6) of real layers -> cells (B, L, C) MeV."""
-        hits = moments[..., 1].round().long().cpu().numpy()
-        shower, layer = np.nonzero(hits)
+        every = moments[..., 1].round().long().cpu().numpy()
+        shower, layer = np.nonzero(every)
+        hits = every[shower, layer]
         numbers = moments[..., [0, 2, 3, 4, 5]].double().cpu().numpy()[shower, layer]
         rows = decoded.cpu().numpy()[shower, layer].reshape(len(shower), -1)
         keys = torch.randint(2**48, (len(shower), 2)).numpy().astype(np.uint64)
-        drawn = np.zeros((len(shower), self.grid.number.shape[1]), dtype=np.float32)
-        spectra = self._spectra()
+        layers, spectra = self._layers(), self._spectra()
         parts = np.array_split(np.arange(len(shower)), get_num_threads())
+
+        def drawn(part: Integers) -> tuple[Integers, Integers, Array]:
+            begin = np.zeros(len(part), dtype=np.int64)
+            return fill(
+                rows[part], layer[part], begin, hits[part], numbers[part], layers, spectra,
+                keys[part],
+            )  # fmt: skip
+
         with ThreadPoolExecutor(len(parts)) as threads:
-            done = [
-                threads.submit(
-                    self._fill, rows[part], layer[part], hits[shower, layer][part],
-                    numbers[part], spectra, keys[part], drawn[part[0] : part[-1] + 1],
-                )
-                for part in parts if len(part)
-            ]  # fmt: skip
-            for one in done:
-                one.result()
-        out = torch.zeros((*hits.shape, drawn.shape[1]))
-        out[torch.from_numpy(shower), torch.from_numpy(layer)] = torch.from_numpy(drawn)
-        return out.to(decoded.device)
+            found, place, energy = (
+                np.concatenate(some) for some in zip(*threads.map(drawn, parts), strict=True)
+            )
+        out = np.zeros((*every.shape, self.grid.number.shape[1]), dtype=np.float32)
+        out[np.repeat(shower, found), np.repeat(layer, found), place] = energy
+        return torch.from_numpy(out).to(decoded.device)
+
+    def _layers(self) -> Layers:
+        """As in the sampler, but the decoder here has spread groups and added offsets itself."""
+        size = self.grid.number.shape[1]
+        coupling = self.cells.field.coupling[:, self.cells.group].cpu().numpy()
+        return layers_of(
+            self.grid, self.grid, self.config, self.threshold, np.arange(size),
+            np.zeros((len(self.grid.number), 3, size)), coupling,
+        )  # fmt: skip
 
     def _spectra(self) -> Spectra:
         state = {
@@ -73,18 +82,3 @@ class Redraw:
             for name, value in self.cells.spectra.state_dict().items()
         }
         return tabulate(state, "spectra", self.cells.spectra.grid)
-
-    def _fill(
-        self,
-        rows: Array,
-        layer: Integers,
-        hits: Integers,
-        numbers: Doubles,
-        spectra: Spectra,
-        keys: Words,
-        out: Array,
-    ) -> None:
-        fill_layers(
-            rows, self.group, self.no_offset, layer, hits, numbers, self.tolerance, self.swaps,
-            self.threshold, self.grid.x, self.grid.y, spectra, keys, out,
-        )  # fmt: skip

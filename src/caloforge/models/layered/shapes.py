@@ -16,7 +16,7 @@ from caloforge.sampling.shapes import CONTEXT
 
 EMBEDDING = 16
 GLOBAL = 64
-HIDDEN = 128
+HIDDEN = 96
 SMEAR = (0.02, 0.02, 0.04, 0.04)
 """Smearing of the standardised centres and widths: a single hit has widths of exactly 0."""
 
@@ -40,7 +40,7 @@ class ShapeStage(nn.Module):
         self.context = perceptron([conditions + CONTEXT * layers, HIDDEN, GLOBAL], open_end=True)
         self.before = nn.Linear(self.size + 2 * CONTEXT + GLOBAL + EMBEDDING, HIDDEN)
         self.memory = nn.GRU(HIDDEN, memory, batch_first=True)
-        self.mix = perceptron([memory + HIDDEN, memory, memory], open_end=False)
+        self.mix = perceptron([memory + HIDDEN, memory], open_end=False)
         self.chain = Chain(memory, self.size, config.width, config.components)
         self.bounds: torch.Tensor = nn.Buffer(torch.zeros(layers, 2, self.size))
 

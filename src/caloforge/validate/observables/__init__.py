@@ -21,6 +21,7 @@ from caloforge.validate.observables.layers import (
     layer_shares,
     maximum_layer,
 )
+from caloforge.validate.observables.neighbours import hit_pairs
 from caloforge.validate.observables.single import (
     depth,
     depth_thirds,
@@ -52,6 +53,7 @@ __all__ = [
     "depth_thirds",
     "etot_over_einc",
     "first_layer",
+    "hit_pairs",
     "hits",
     "layer_centre",
     "layer_energy",

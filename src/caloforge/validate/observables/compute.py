@@ -8,6 +8,7 @@ from caloforge.showers import Showers
 from caloforge.validate.observables.angle import measured_angle
 from caloforge.validate.observables.axes import Floats, cell_table
 from caloforge.validate.observables.layers import containment_depth, thirds
+from caloforge.validate.observables.neighbours import hit_pairs
 from caloforge.validate.observables.table import LAYER_FIELDS, Observables
 
 HIT_CUT = 0.3
@@ -65,6 +66,7 @@ def observables(showers: Showers) -> Observables:
         depth_50=containment_depth(energy, calorimeter, 0.5),
         depth_90=containment_depth(energy, calorimeter, 0.9),
         measured_angle=np.column_stack(angles),
+        hit_pairs=hit_pairs(showers),
         sparsity_curve=curve / calorimeter.n_cells,
         **layer,
         **{

@@ -27,6 +27,7 @@ class Observables:
         energy: incident energy Einc.
         total: visible energy Etot.
         hits: number of cells with energy.
+        hit_pairs: pairs of hits that share a side, per hit.
         moments: (n, 6) mean x, y, z, then widths sqrt(<x^2> - <x>^2) along x, y, z.
         thirds: (n, 3) energy share of each third of the depth.
         layer_energy: (n, n_layers), as all that follow with a layer:
@@ -59,6 +60,7 @@ class Observables:
     energy: Floats
     total: Floats
     hits: Floats
+    hit_pairs: Floats
     moments: Floats
     thirds: Floats
     layer_energy: Floats

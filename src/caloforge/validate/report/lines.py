@@ -7,6 +7,7 @@ from dataclasses import dataclass
 SEPARATIONS = {
     "etot_over_einc": "response Etot/Einc",
     "hits": "number of hits",
+    "hit_pairs": "hits that touch",
     "depth": "mean depth",
     "layer_energy": "layer energies",
     "cell_energy": "cell energies",
