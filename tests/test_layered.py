@@ -203,7 +203,7 @@ def begin(sites: Sites, logits: np.ndarray, spill: np.ndarray) -> None:
 def hits_of(logits: np.ndarray, wanted: int, number: int) -> tuple[int, Sites]:
     side = round(len(logits) ** 0.5)
     sites = empty_sites(len(logits))
-    begin(sites, logits, np.full(len(logits), np.float32(0.2)))
+    begin(sites, logits.copy(), np.full(len(logits), np.float32(0.2)))
     hit = np.empty(len(logits), np.int64)
     count = draw_hits(sites, wanted, square(side)[2], hit, words(number))
     assert sorted(hit[:count]) == list(np.flatnonzero(sites.used))
@@ -252,7 +252,7 @@ def test_moves_reach_the_field() -> None:
     found = np.zeros(len(ways))
     sites, state = empty_sites(9), words(8)
     for _ in range(n):
-        begin(sites, logits, spill)
+        begin(sites, logits.copy(), spill)
         hit = np.empty(9, np.int64)
         draw_hits(sites, 3, beside, hit, state)
         move_hits(

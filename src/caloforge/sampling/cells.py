@@ -18,6 +18,7 @@ import numpy as np
 
 from caloforge.sampling.arrays import Array, Doubles, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
+from caloforge.sampling.functions import exp
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
 from caloforge.sampling.moments import MOMENTS, basis, precision, targets
 from caloforge.sampling.moves import move_hits
@@ -33,6 +34,9 @@ from caloforge.sampling.spectra import (
 REFUSALS = 24
 """Refused energies of a hit before its spectrum is tilted bin by bin."""
 
+FEW_HITS = 10
+"""Layers get moves as if they had this many more hits: a few hits begin far from where they go."""
+
 
 class Layers(NamedTuple):
     """What all layers are like; a layer is a window of ``places`` cells in a frame of ``cells``.
@@ -44,7 +48,7 @@ class Layers(NamedTuple):
         x, y: (layers, cells) positions, in cells.
         beside: (layers, places, 4) places that share a side, or -1.
         tolerance: (3,) of energy (relative), centres and widths (cells).
-        tries: moves to try for every hit.
+        tries: moves to try for every hit and :data:`FEW_HITS` more.
         threshold: least energy of a hit, MeV.
     """
 
@@ -101,7 +105,7 @@ def _draw_energies(
 def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
     for _ in range(REFUSALS):
         drawn = draw_energy(spectra, node, words)
-        if uniform(words) < np.exp(-0.5 * weight * (drawn - centre) ** 2):
+        if uniform(words) < exp(np.float32(-0.5 * weight * (drawn - centre) ** 2)):
             return drawn
     return draw_energy_near(spectra, node, centre, weight, words)
 
@@ -136,12 +140,13 @@ def _fill_layer(
         for a in range(MOMENTS):
             left[a] -= spectra.mean[node[k]] * places[k, a]
     if count > 1:
-        matrix = precision(spread, places, spectra.variance[node], count)
+        matrix = np.empty((MOMENTS, MOMENTS))
+        precision(spread, places, spectra.variance, node, count, matrix)
         move_hits(
-            int(layers.tries * count), sites, count, beside, hit, node, decoded, spectra, x, y,
+            int(layers.tries * (count + FEW_HITS)), sites, count, beside, hit, node, decoded, spectra, x, y,
             matrix, left, places, words,
         )  # fmt: skip
-        matrix = precision(spread, places, spectra.variance[node], count)
+        precision(spread, places, spectra.variance, node, count, matrix)
         _draw_energies(count, node, spectra, matrix, left, places, energy, words)
     else:
         energy[0] = numbers[0]

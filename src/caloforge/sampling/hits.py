@@ -54,19 +54,25 @@ def empty_sites(cells: int) -> Sites:
 
 @inlined
 def look(sites: Sites, logits: Array, spill: Array) -> None:
-    """Begin without hits, from the logits (cells,) and the roots of the couplings (cells,)."""
-    half = np.float32(0.5)
-    for cell in range(logits.shape[0]):
-        root = exp(half * logits[cell])
-        odds = np.float64(root) * np.float64(root)
-        sites.odds[cell] = odds
-        sites.pull[cell] = spill[cell] / np.float64(root)
-        sites.chance[cell] = odds / (1.0 + odds)
-        sites.boost[cell] = 1.0
-        sites.used[cell] = 0
-        sites.touching[cell] = 0
+    """Begin without hits, from the logits (cells,) and the roots of the couplings (cells,).
+
+    Spends the logits.
+    """
+    odds, pull, chance, boost = sites.odds, sites.pull, sites.chance, sites.boost
+    cells = logits.shape[0]
+    for cell in range(cells):  # short loops: the compiler does many cells at once
+        logits[cell] = exp(np.float32(0.5) * logits[cell])
+    for cell in range(cells):
+        pull[cell] = np.float64(spill[cell]) / np.float64(logits[cell])
+    for cell in range(cells):
+        odds[cell] = np.float64(logits[cell]) * np.float64(logits[cell])
+    for cell in range(cells):
+        chance[cell] = odds[cell] / (1.0 + odds[cell])
+    boost[:] = 1.0
+    sites.used[:] = 0
+    sites.touching[:] = 0
     total = 0.0
-    for cell in range(logits.shape[0]):
+    for cell in range(cells):
         total += sites.chance[cell]
         sites.rising[cell] = total
 

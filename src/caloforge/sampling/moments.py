@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caloforge.sampling.arrays import Doubles
+from caloforge.sampling.arrays import Doubles, Integers
 from caloforge.sampling.compiled import compiled, inlined
 
 MOMENTS = 5
@@ -58,21 +58,47 @@ def quadratic(matrix: Doubles, vector: Doubles) -> float:
     return total
 
 
+@inlined
+def _invert(matrix: Doubles) -> None:
+    """Invert a positive definite matrix (5, 5) in place (Gauss and Jordan)."""
+    for k in range(MOMENTS):
+        scale = 1.0 / matrix[k, k]
+        matrix[k, k] = 1.0
+        for b in range(MOMENTS):
+            matrix[k, b] *= scale
+        for a in range(MOMENTS):
+            if a != k:
+                factor = matrix[a, k]
+                matrix[a, k] = 0.0
+                for b in range(MOMENTS):
+                    matrix[a, b] -= factor * matrix[k, b]
+
+
 @compiled
-def precision(variance: Doubles, places: Doubles, spread: Doubles, count: int) -> Doubles:
+def precision(
+    variance: Doubles,
+    places: Doubles,
+    spectra_variance: Doubles,
+    node: Integers,
+    count: int,
+    matrix: Doubles,
+) -> None:
     """Inverse covariance (5, 5) of the moments while the cells' energies are not drawn yet.
 
     Args:
         variance: (5,) of the wanted moments.
         places: (count, 5) basis of the hits.
-        spread: (count,) variance of the energies of the hits, MeV^2.
+        spectra_variance: (nodes,) variance of the energies of every node, MeV^2.
+        node: (count,) nodes of the hits.
         count: number of hits.
+        matrix: (5, 5) result.
     """
-    matrix = np.zeros((MOMENTS, MOMENTS))
+    matrix[:] = 0.0
     for a in range(MOMENTS):
         matrix[a, a] = variance[a]
     for hit in range(count):
+        spread = spectra_variance[node[hit]]
         for a in range(MOMENTS):
             for b in range(MOMENTS):
-                matrix[a, b] += spread[hit] * places[hit, a] * places[hit, b]
-    return np.linalg.inv(matrix)  # type: ignore[return-value]
+                matrix[a, b] += spread * places[hit, a] * places[hit, b]
+    _invert(matrix)

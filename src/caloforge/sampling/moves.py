@@ -12,10 +12,15 @@ import numpy as np
 
 from caloforge.sampling.arrays import Doubles, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
+from caloforge.sampling.functions import exp
 from caloforge.sampling.hits import SIDES, Sites, put, take
 from caloforge.sampling.moments import MOMENTS, basis, quadratic
 from caloforge.sampling.random import find, uniform
 from caloforge.sampling.spectra import Places, Spectra, draw_node
+
+SURE = 0.95
+"""Hits of cells with more chance stay: far from the wanted moments the chain would give them up and
+not find back in time."""
 
 
 @inlined
@@ -70,10 +75,12 @@ def move_hits(
     before = quadratic(matrix, left)
     for _ in range(tries):
         moved = int(uniform(words) * count)
+        old = hit[moved]
+        if sites.chance[old] > SURE:
+            continue
         goal = _target(sites, count, beside, hit, words)
         if goal < 0 or sites.used[goal] == 1:
             continue
-        old = hit[moved]
         link, touch = 1.0, 0
         for side in range(SIDES):
             if beside[old, side] == goal:
@@ -84,7 +91,7 @@ def move_hits(
         here = sites.odds[old] * sites.boost[old]
         here *= _proposal(sites, goal, sites.touching[goal], count)
         limit = uniform(words) * here / there
-        if limit > np.exp(0.5 * before):
+        if limit > exp(np.float32(0.5 * before)):
             continue
         goal_node = draw_node(decoded, goal, spectra.grid, words)
         basis(x[goal], y[goal], new)
@@ -95,7 +102,7 @@ def move_hits(
                 - spectra.mean[goal_node] * new[a]
             )
         chi2 = quadratic(matrix, after)
-        if limit < np.exp(0.5 * (before - chi2)):
+        if limit < exp(np.float32(0.5 * (before - chi2))):
             take(sites, old, beside)
             put(sites, goal, beside)
             hit[moved] = goal

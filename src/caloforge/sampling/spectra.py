@@ -15,7 +15,7 @@ import numpy as np
 
 from caloforge.sampling.arrays import Array, Doubles, Integers, State, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.functions import sigmoid
+from caloforge.sampling.functions import exp, sigmoid
 from caloforge.sampling.networks import Perceptron
 from caloforge.sampling.random import find, uniform
 
@@ -116,7 +116,7 @@ def draw_energy_near(
         away = (inner[number, steps // 2] - centre) ** 2 - least
         own = spectra.rising[node, number] - before
         before = spectra.rising[node, number]
-        share[number] = own * np.exp(-0.5 * weight * away)
+        share[number] = own * exp(np.float32(-0.5 * weight * away))
         total += share[number]
     left = uniform(words) * total
     chosen = bins - 1

@@ -56,7 +56,7 @@ class LayeredConfig(ModelConfig):
     cell_rate: PositiveFloat = 2e-3
     energy_rate: PositiveFloat = 2e-3
     shape_rate: PositiveFloat = 2e-3
-    refine_rate: PositiveFloat = 5e-4
+    refine_rate: PositiveFloat = 1e-3
     """Largest learning rates; each rises over the first 5 % of its steps and falls to zero."""
     energy_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     energy_decay: NonNegativeFloat = 3e-2
@@ -66,11 +66,11 @@ class LayeredConfig(ModelConfig):
     """Weight of the learned numbers' Kullback-Leibler divergence, reached after a third of the
     steps of the cells."""
 
-    refine_hold: NonNegativeFloat = 0.05
+    refine_hold: NonNegativeFloat = 0.005
     """Weight of the plain likelihood in the last phase; it holds what the draws do not tell."""
 
     tries: NonNegativeFloat = 4.0
-    """Tries to move a hit, for every hit of a shower."""
+    """Tries to move a hit of a layer, for each of its hits and ten more."""
     tolerances: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.02, 0.04, 0.08)
     """How near the cells come to a layer's energy (relative), centres and widths (cells)."""
 
