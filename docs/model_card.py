@@ -29,7 +29,7 @@ caloforge generate {name} --energy 50 -n 1000 --seed 1 -o generated.h5
 ## Training
 
 {steps:,} steps in {minutes:.0f} minutes on two CPU cores (AMD EPYC), seed {seed}, caloforge
-{version}. Recipe, digests of the data and geometry are in `artifact.json`.
+{version}{begun}. Recipe, digests of the data and geometry are in `artifact.json`.
 
 ## Limits
 
@@ -41,6 +41,9 @@ caloforge generate {name} --energy 50 -n 1000 --seed 1 -o generated.h5
 
 ## Figures
 """
+
+BEGUN = """, the last part of a training in parts: each begins with the weights of the one before
+(commands and times in docs/results.md)"""
 
 
 def find(value: Any, key: str) -> Any:
@@ -79,6 +82,7 @@ def main(folder: Path, reports: list[str]) -> None:
         seed=provenance["seed"],
         version=provenance.get("caloforge", provenance.get("version", "")),
         condition=", ".join(about["condition"]),
+        begun=BEGUN if provenance["config"].get("start_from") else "",
     )
     print(text)
     for report in reports:

@@ -55,7 +55,7 @@ def train(
     sample = stored if isinstance(model, GradientModel) else load_sample(paths, expected)
     inputs = input_digests(paths)
     if chosen.start_from is not None:
-        inputs[chosen.start_from] = warm_start(model, chosen.start_from)
+        inputs[Path(chosen.start_from).name] = warm_start(model, chosen.start_from)
     return fit_model(
         model,
         sample,

@@ -35,6 +35,7 @@ class EnergyStage:
         names = (*buffers, "left_std", "number_mean", "number_std", "total_bounds", "bounds")
         self.buffer = {key: state[f"{name}.{key}"].astype(np.float64) for key in names}
         self.layers = len(embedding)
+        self.earliest_end = int(state[f"{name}.earliest_end"])
         decide = Linear(state, f"{name}.state")
         self.decide = np.ascontiguousarray(
             np.concatenate([decide.weight, self.chain.first.weight], axis=1)
@@ -82,8 +83,8 @@ class EnergyStage:
             _draw_layer(
                 decided, self.decide_bias, self.chain.earlier, self.chain.last,
                 self.chain.last_bias, b["number_mean"][layer], b["number_std"][layer],
-                b["bounds"][layer], layer == self.layers - 1, most[layer], left, done, heard,
-                energy[:, layer], hits[:, layer], words,
+                b["bounds"][layer], layer >= self.earliest_end, layer == self.layers - 1,
+                most[layer], left, done, heard, energy[:, layer], hits[:, layer], words,
             )  # fmt: skip
         return energy, hits
 
@@ -120,6 +121,7 @@ def _draw_layer(
     mean: Doubles,
     std: Doubles,
     bounds: Doubles,
+    may_end: bool,
     is_end: bool,
     most: int,
     left: Doubles,
@@ -139,7 +141,7 @@ def _draw_layer(
         for k in range(decided.shape[1]):
             decided[row, k] += bias[k]
         inner = decided[row, STATES:].reshape(2, width)
-        state = _draw_state(decided[row], is_end, left[row], words[row])
+        state = _draw_state(decided[row], may_end, is_end, left[row], words[row])
         seen[row, state] = 1.0
         if state == 0:
             continue
@@ -162,7 +164,7 @@ def _draw_layer(
 
 
 @inlined
-def _draw_state(logits: Array, is_end: bool, left: float, words: Words) -> int:
+def _draw_state(logits: Array, may_end: bool, is_end: bool, left: float, words: Words) -> int:
     """0: empty, 1: hit, 2: hit and the last one; the last layer takes what is left."""
     draw = uniform(words)
     if is_end:
@@ -170,7 +172,8 @@ def _draw_state(logits: Array, is_end: bool, left: float, words: Words) -> int:
     top = max(logits[0], logits[1], logits[2])
     empty = np.exp(np.float64(logits[0] - top))
     hit = np.exp(np.float64(logits[1] - top))
-    draw *= empty + hit + np.exp(np.float64(logits[2] - top))
+    last = np.exp(np.float64(logits[2] - top)) if may_end else 0.0
+    draw *= empty + hit + last
     if draw < empty:
         return 0
     return 1 if draw < empty + hit else 2

@@ -7,8 +7,6 @@ energies e: E, 0, 0, E wx^2, E wy^2. The tolerances make them Gaussian instead o
 
 from __future__ import annotations
 
-import numpy as np
-
 from caloforge.sampling.arrays import Doubles, Integers
 from caloforge.sampling.compiled import compiled, inlined
 

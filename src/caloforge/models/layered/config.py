@@ -56,7 +56,7 @@ class LayeredConfig(ModelConfig):
     cell_rate: PositiveFloat = 2e-3
     energy_rate: PositiveFloat = 2e-3
     shape_rate: PositiveFloat = 2e-3
-    refine_rate: PositiveFloat = 1e-3
+    refine_rate: PositiveFloat = 5e-4
     """Largest learning rates; each rises over the first 5 % of its steps and falls to zero."""
     energy_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     energy_decay: NonNegativeFloat = 3e-2
@@ -66,8 +66,10 @@ class LayeredConfig(ModelConfig):
     """Weight of the learned numbers' Kullback-Leibler divergence, reached after a third of the
     steps of the cells."""
 
-    refine_hold: NonNegativeFloat = 0.005
-    """Weight of the plain likelihood in the last phase; it holds what the draws do not tell."""
+    refine_hold: tuple[NonNegativeFloat, NonNegativeFloat] = (0.005, 0.02)
+    """Weights of the plain likelihood of hits and energies in the last phase. Without them spectra
+    drift away that the layers' moments narrow again; the larger, the more of the draws' error
+    stays."""
 
     tries: NonNegativeFloat = 4.0
     """Tries to move a hit of a layer, for each of its hits and ten more."""

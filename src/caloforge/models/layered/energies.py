@@ -56,6 +56,9 @@ class EnergyStage(nn.Module):
         self.number_mean: torch.Tensor = nn.Buffer(torch.zeros(layers, 2))
         self.number_std: torch.Tensor = nn.Buffer(torch.ones(layers, 2))
         self.bounds: torch.Tensor = nn.Buffer(torch.zeros(layers, 2, 2))
+        self.earliest_end: torch.Tensor = nn.Buffer(torch.zeros((), dtype=torch.int64))
+        """First layer at which a shower of the sample ended: one early end would put all of a
+        shower's energy into one layer."""
         self.left_mean: torch.Tensor = nn.Buffer(torch.zeros(layers))
         self.left_std: torch.Tensor = nn.Buffer(torch.ones(layers))
 
@@ -72,6 +75,8 @@ class EnergyStage(nn.Module):
         self.total_std.copy_(apart.std())
         apart = apart / self.total_std
         self.total_bounds.copy_(torch.stack([apart.min() - MARGIN, apart.max() + MARGIN]))
+        ends = (state == 2).any(0).nonzero()
+        self.earliest_end.copy_(ends.min() if len(ends) else torch.tensor(0))
         used = torch.stack([state == 1, state > 0], dim=-1)
         mean, std = spread_of(number, used)
         self.number_mean.copy_(mean)

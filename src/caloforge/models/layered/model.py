@@ -257,7 +257,8 @@ class Layered(GradientModel):
         }
         apart = parts["field"] - parts["drawn_field"]
         apart = apart + parts["energies"] - parts["drawn_energies"]
-        loss = apart + c.refine_hold * (parts["hits"] + parts["energies"])
+        of_hits, of_energies = c.refine_hold
+        loss = apart + of_hits * parts["hits"] + of_energies * parts["energies"]
         self._set_rate("refine", c.refine_rate, gone / max(c.refine_steps, 1))
         update("refine", loss, parts)
         return {f"refine/{name}": value for name, value in parts.items()}
