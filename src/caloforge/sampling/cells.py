@@ -143,8 +143,8 @@ def _fill_layer(
         matrix = np.empty((MOMENTS, MOMENTS))
         precision(spread, places, spectra.variance, node, count, matrix)
         move_hits(
-            int(layers.tries * (count + FEW_HITS)), sites, count, beside, hit, node, decoded, spectra,
-            x, y, matrix, left, places, words,
+            int(layers.tries * (count + FEW_HITS)), sites, count, beside, hit, node, decoded,
+            spectra, x, y, matrix, left, places, words,
         )  # fmt: skip
         precision(spread, places, spectra.variance, node, count, matrix)
         _draw_energies(count, node, spectra, matrix, left, places, energy, words)

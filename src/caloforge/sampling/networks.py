@@ -24,7 +24,9 @@ class Linear:
 
     def __call__(self, x: Array) -> Array:
         """(rows, in) -> (rows, out)."""
-        return product(x, self.weight) + self.bias
+        out = product(x, self.weight)
+        out += self.bias
+        return out
 
 
 def product(x: Array, weight: Array) -> Array:

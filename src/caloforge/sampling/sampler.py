@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import get_num_threads
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from caloforge.geometry import Calorimeter
 from caloforge.sampling.arrays import Array, Doubles, Integers, State, Words
@@ -81,12 +81,13 @@ class LayeredSampler:
             state["cells.group"], state["cells.offset"], state["cells.field.coupling"],
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(get_num_threads())
+        self._blas = ThreadpoolController()  # looks for the libraries once, that takes 2 ms
 
     def hits(self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]) -> Hits:
         """Showers for (B, C) conditions (MeV, rad, mm) and (B, 4) uniform noise."""
         firsts = range(0, len(condition), AT_ONCE)
         some = [(condition[k : k + AT_ONCE], noise[k : k + AT_ONCE]) for k in firsts]
-        with threadpool_limits(1, user_api="blas"):
+        with self._blas.limit(limits=1, user_api="blas"):
             if len(some) == 1:
                 parts = [self._some(*some[0])]
             else:

@@ -56,7 +56,7 @@ class LayeredConfig(ModelConfig):
     cell_rate: PositiveFloat = 2e-3
     energy_rate: PositiveFloat = 2e-3
     shape_rate: PositiveFloat = 2e-3
-    refine_rate: PositiveFloat = 5e-4
+    refine_rate: PositiveFloat = 1e-3
     """Largest learning rates; each rises over the first 5 % of its steps and falls to zero."""
     energy_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     energy_decay: NonNegativeFloat = 3e-2
@@ -66,7 +66,7 @@ class LayeredConfig(ModelConfig):
     """Weight of the learned numbers' Kullback-Leibler divergence, reached after a third of the
     steps of the cells."""
 
-    refine_hold: tuple[NonNegativeFloat, NonNegativeFloat] = (0.005, 0.02)
+    refine_hold: tuple[NonNegativeFloat, NonNegativeFloat] = (0.05, 0.05)
     """Weights of the plain likelihood of hits and energies in the last phase. Without them spectra
     drift away that the layers' moments narrow again; the larger, the more of the draws' error
     stays."""
