@@ -248,7 +248,7 @@ def test_moves_reach_the_field() -> None:
         ]
     )
     n, none = 20_000, np.zeros((MOMENTS, MOMENTS))
-    places = Places(np.zeros(9, np.float32), np.zeros(9, np.float32), *2 * [logits], np.arange(9))
+    places = Places(np.zeros(9, np.float32), np.zeros(9, np.float32), logits, logits, np.arange(9))
     found = np.zeros(len(ways))
     sites, state = empty_sites(9), words(8)
     for _ in range(n):
@@ -298,9 +298,10 @@ def filled(numbers: list[float], hits: int, rows: int = 200, tries: float = 4.0)
         x[None], y[None], beside[None], np.array([0.01, 0.05, 0.05]), tries, 1e-3,
     )  # fmt: skip
     keys = np.stack([np.arange(rows), np.arange(rows)], axis=1).astype(np.uint64)
+    first = np.zeros(rows, np.int64)
     found, place, energy = fill(
-        decoded, *2 * [np.zeros(rows, np.int64)], np.full(rows, hits), np.tile(numbers, (rows, 1)),
-        layers, flat_spectra(), keys,
+        decoded, first, first, np.full(rows, hits), np.tile(numbers, (rows, 1)), layers,
+        flat_spectra(), keys,
     )  # fmt: skip
     out = np.zeros((rows, 49), np.float32)
     out[np.repeat(np.arange(rows), found), place] = energy

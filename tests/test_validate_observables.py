@@ -245,7 +245,8 @@ def test_pairs_of_hits_share_a_side_in_a_layer() -> None:
 def test_rings_close_around_the_axis() -> None:
     polar = load_detector("par04-siw")
     last = polar.layers[0].segmentation.shape[1] - 1
-    hits = [int(polar.cell_index(0, 3, j)) for j in (0, last)]
+    three, ends = np.full(2, 3), np.array([0, last])
+    hits = polar.cell_index(np.zeros(2, np.int64), three, ends)
     showers = Showers.from_hits(polar, Incident({"energy": np.ones(1)}), [0, 0], hits, np.ones(2))
     assert hit_pairs(showers) == pytest.approx([0.5])
     beside = polar.cells_beside

@@ -50,7 +50,9 @@ class Frame:
                 )
             wide = first.model_copy(update={"nx": first.nx + 2 * self.margin})
             layers = tuple(layer.model_copy(update={"segmentation": wide}) for layer in layers)
-            self.grid = LayerGrid.of(calorimeter.model_copy(update={"layers": layers}))
+            self.grid = LayerGrid.of(
+                Calorimeter(name=f"frame of {calorimeter.name}", layers=layers)
+            )
             self.cells, self.pitch = first.ny, first.dx
 
     def known(self, condition: NDArray[np.floating[Any]]) -> Doubles:
