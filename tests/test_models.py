@@ -120,7 +120,7 @@ def test_unknown_configuration_is_named(model: ShowerModel) -> None:
 ONE_STEP_EACH = {"layered": {"cell_steps": 1, "energy_steps": 1, "shape_steps": 1}}
 """Configurations in which every part has learned after ``STEPS`` steps."""
 
-STEPS = {"layered": 2}
+STEPS = {"layered": 3}
 
 
 def test_gradient_models_learn_from_one_step(model: ShowerModel, sample: Showers) -> None:

@@ -78,7 +78,7 @@ def test_a_sample_against_itself_is_not_separated() -> None:
     sample = summarise(toy(50, 0))[0]
     result = separation(sample, sample)
     expected = {"etot_over_einc", "layer_energy", "cell_energy", "centre_x", "centre_y", "hits"}
-    expected |= {"width_x", "width_y", "sparsity", "depth"}
+    expected |= {"width_x", "width_y", "sparsity", "depth", "hit_pairs"}
     assert set(result.value) == expected
     assert all(value == pytest.approx(0.0, abs=1e-12) for value in result.value.values())
     assert correlation_difference(sample.observables, sample.observables) == pytest.approx(0.0)

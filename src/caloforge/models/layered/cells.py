@@ -133,8 +133,3 @@ class Cells(nn.Module):
         return -self.spectra.log_share(place, self.spectra.bin_of(energy[chosen])).sum() / len(
             energy
         )
-
-    def drawing(self) -> list[nn.Parameter]:
-        """The parameters that only the sampler's draws depend on, given a layer's numbers."""
-        modules = (self.decoder, self.last, self.field, self.spectra.network)
-        return [self.offset, *(value for module in modules for value in module.parameters())]

@@ -197,7 +197,6 @@ class Layered(GradientModel):
         )
         self._optimizers: dict[str, torch.optim.Optimizer] = {
             "cells": torch.optim.Adam(self.cells.parameters(), c.cell_rate, betas=(0.9, 0.99)),
-            "refine": torch.optim.Adam(self.cells.drawing(), c.refine_rate, betas=(0.9, 0.99)),
             **{
                 name: torch.optim.AdamW(stage.parameters(), rate, weight_decay=decay)
                 for name, stage, rate, decay in stages
@@ -246,6 +245,7 @@ class Layered(GradientModel):
         standard = self._features(layers)
         with torch.no_grad():
             latents = self.cells.some_latents(cells, standard)
+        self.cells.embedding.requires_grad_(False)  # the encoder's, which rests
         decoded = self.cells.decode(standard, latents, layers.there)
         logits, drawn = decoded[:, :, 0], self._redraw(decoded, layers.moments)
         parts = {
@@ -259,8 +259,9 @@ class Layered(GradientModel):
         apart = apart + parts["energies"] - parts["drawn_energies"]
         of_hits, of_energies = c.refine_hold
         loss = apart + of_hits * parts["hits"] + of_energies * parts["energies"]
-        self._set_rate("refine", c.refine_rate, gone / max(c.refine_steps, 1))
-        update("refine", loss, parts)
+        self._set_rate("cells", c.refine_rate, gone / max(c.refine_steps, 1))
+        update("cells", loss, parts)
+        self.cells.embedding.requires_grad_(True)
         return {f"refine/{name}": value for name, value in parts.items()}
 
     def _features(self, layers: Framed, *, from_line: bool = False) -> torch.Tensor:
