@@ -36,6 +36,7 @@ from caloforge.sampling import LayeredSampler
 from caloforge.sampling.frame import Frame
 from caloforge.sampling.layer_numbers import HITS_OFFSET
 from caloforge.sampling.random import KEY_SIZE
+from caloforge.showers import Showers
 
 Losses = dict[str, torch.Tensor]
 
@@ -143,21 +144,11 @@ class Layered(GradientModel):
         threshold = self.calorimeter.cell_threshold
         energy = showers.energy[showers.energy >= threshold]
         self.cells.spectra.fit(energy, threshold)
-        columns = [showers.incident[name] for name in self.config.condition]
-        condition = torch.from_numpy(np.column_stack(columns)).float()
-        parts = [
-            self._framed(
-                self._cells(torch.from_numpy(showers[k : k + AT_ONCE].dense())),
-                condition[k : k + AT_ONCE],
-            )
-            for k in range(0, len(showers), AT_ONCE)
-        ]
-        moments = torch.cat([part.moments for part in parts])
-        apart = torch.cat([part.apart for part in parts])
-        hit = torch.stack([(part.cells > 0).sum(0) for part in parts]).sum(0)
-        there = torch.stack([part.there.sum(0) for part in parts]).sum(0)
+        parts = [self._look(showers[k : k + AT_ONCE]) for k in range(0, len(showers), AT_ONCE)]
+        found = list(zip(*parts, strict=True))
+        moments, apart, known = (torch.cat(some) for some in found[:3])
+        hit, there = (torch.stack(some).sum(0) for some in found[3:])
         self.cells.begin((hit + 0.3) / (there + 1.0))
-        known = torch.cat([part.known for part in parts])
         self.energies.fit(moments[..., 0], moments[..., 1], known)
         raw = features(moments, HITS_OFFSET)
         raw[..., 2] -= apart
@@ -166,6 +157,17 @@ class Layered(GradientModel):
         self.cells.feature_mean.copy_(mean)
         self.cells.feature_std.copy_(std)
         self.shapes.fit(range_of((raw - mean) / std, is_hit, MARGIN)[..., 2:])
+
+    def _look(self, showers: Showers) -> tuple[torch.Tensor, ...]:
+        """Of some showers: moments, apart and known (see :class:`Framed`).
+
+        And how many hit each cell of the frame, and how many have it, (L, C).
+        """
+        columns = [showers.incident[name] for name in self.config.condition]
+        condition = torch.from_numpy(np.column_stack(columns)).float()
+        framed = self._framed(self._cells(torch.from_numpy(showers.dense())), condition)
+        hit = (framed.cells > 0).sum(0)
+        return framed.moments, framed.apart, framed.known, hit, framed.there.sum(0)
 
     def _cells(self, energy: torch.Tensor) -> torch.Tensor:
         """(B, n_cells) MeV -> (B, L, C), zero below the threshold and where there is no cell."""
