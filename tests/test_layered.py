@@ -6,6 +6,8 @@ import shutil
 import warnings
 from itertools import combinations, product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -30,7 +32,10 @@ from caloforge.models.layered.spectra import Spectra as TorchSpectra
 from caloforge.models.layered.spectra import equal_bins
 from caloforge.models.layered.symmetry import Mirrors
 from caloforge.runtime import shower_noise
+from caloforge.runtime.engine import Engine
+from caloforge.runtime.trained import warn_outside, with_impact
 from caloforge.sampling.cells import Layers
+from caloforge.sampling.filling import fill
 from caloforge.sampling.frame import Frame
 from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
@@ -39,8 +44,8 @@ from caloforge.sampling.mixtures import draw_chains
 from caloforge.sampling.moments import MOMENTS
 from caloforge.sampling.moves import move_hits
 from caloforge.sampling.random import keys_of, seed, uniform
-from caloforge.sampling.sampler import fill
 from caloforge.sampling.spectra import Places, Spectra, draw_energy, tabulate
+from caloforge.showers import Incident
 from caloforge.store import open_showers, write_showers
 from helpers import lcd_showers
 
@@ -514,6 +519,27 @@ def test_energies_outside_the_training_are_said(model: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         opened.generate(energy=50)
+
+
+def test_points_at_another_depth_are_compared_at_that_of_the_training() -> None:
+    """A point far before the front face is inside the trained range if its line is."""
+    ranges = {"theta": (1.0, 2.1), "x": (-2.5, 2.5), "z": (45.0, 45.0)}
+    source = {"training_ranges": ranges, "training_showers": 5000}
+    description = {"condition": ["energy", "theta", "x", "z"], "provenance": {"source": source}}
+    engine = cast(Engine, SimpleNamespace(description=description))
+    theta = np.full(3, 1.2)
+    start = 1.0 - 1045.0 / np.tan(theta)
+    line = Incident({"energy": np.full(3, 5e4), "theta": theta, "x": start, "z": np.full(3, -1e3)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_outside(engine, line)
+    with pytest.warns(CaloforgeWarning, match="x: 3 of 3 showers"):
+        warn_outside(engine, Incident({**line.columns, "x": start + 10.0}))
+    nowhere = Incident({"energy": np.full(3, 5e4), "theta": theta})
+    drawn = with_impact(engine, nowhere, 1, 0)
+    assert (drawn["z"] == 45.0).all()
+    at_front = with_impact(engine, Incident({**nowhere.columns, "x": np.zeros(3)}), 1, 0)
+    assert (at_front["z"] == 0.0).all()
 
 
 def test_a_damaged_model_is_one_error(model: Path, tmp_path: Path) -> None:

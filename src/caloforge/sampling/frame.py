@@ -31,7 +31,8 @@ class Frame:
     Raises:
         ConfigError: a margin where the layers are not all the same cartesian grid.
 
-    ``grid`` are the frame's cells, ``inner`` those of the calorimeter.
+    ``grid`` are the frame's cells, ``inner`` those of the calorimeter; ``column`` is how many cells
+    a column has.
     """
 
     def __init__(self, calorimeter: Calorimeter, config: Mapping[str, Any]) -> None:
@@ -40,7 +41,7 @@ class Frame:
         self.inner = self.grid = LayerGrid.of(calorimeter)
         layers = calorimeter.layers
         self.middle = np.array([layer.z + layer.thickness / 2 for layer in layers])
-        self.cells = 1
+        self.column = 1
         if self.margin:
             first = layers[0].segmentation
             if calorimeter.grid_shape is None or not isinstance(first, CartesianGrid):
@@ -53,7 +54,7 @@ class Frame:
             self.grid = LayerGrid.of(
                 Calorimeter(name=f"frame of {calorimeter.name}", layers=layers)
             )
-            self.cells, self.pitch = first.ny, first.dx
+            self.column, self.pitch = first.ny, first.dx
 
     def known(self, condition: NDArray[np.floating[Any]]) -> Doubles:
         """What the networks know, (B, n), of conditions (B, C) in MeV, rad and mm.
@@ -85,7 +86,7 @@ class Frame:
         line = x[:, None] + (self.middle - self.depth) * self._slope(condition)[:, None]
         line /= self.pitch
         moved = np.clip(np.rint(line), -self.margin, self.margin)
-        return ((self.margin - moved) * self.cells).astype(np.int64), line - moved
+        return ((self.margin - moved) * self.column).astype(np.int64), line - moved
 
     def _slope(self, condition: NDArray[np.floating[Any]]) -> Doubles:
         """dx/dz of the lines (B,)."""

@@ -12,22 +12,20 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from caloforge.geometry import Calorimeter
-from caloforge.sampling.arrays import Array, Doubles, Integers, State, Words
-from caloforge.sampling.cells import Layers, fill_layers
+from caloforge.sampling.arrays import Array, Doubles, Integers, State
 from caloforge.sampling.energies import EnergyStage
+from caloforge.sampling.filling import fill, layers_of
 from caloforge.sampling.frame import Frame
-from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.layer_numbers import (
     FEATURES,
     HITS_OFFSET,
     LEAST_LAYER,
-    NEVER,
     WIDTH_OFFSET,
 )
 from caloforge.sampling.networks import Linear, Perceptron
 from caloforge.sampling.random import keys_of, start
 from caloforge.sampling.shapes import ShapeStage
-from caloforge.sampling.spectra import Spectra, tabulate
+from caloforge.sampling.spectra import tabulate
 
 AT_ONCE = 64
 """Showers that one thread draws together."""
@@ -145,60 +143,3 @@ class LayeredSampler:
         cell = self.frame.inner.number[np.repeat(layer, found), place]
         counts = np.bincount(shower, weights=found, minlength=len(condition)).astype(np.int64)
         return counts, cell.astype(np.uint32), out
-
-
-def layers_of(
-    grid: LayerGrid,
-    inner: LayerGrid,
-    config: Mapping[str, Any],
-    threshold: float,
-    group: NDArray[Any],
-    offset: NDArray[Any],
-    coupling: NDArray[Any],
-) -> Layers:
-    """What the layers are like, from the model's configuration and weights.
-
-    Args:
-        grid: the frame's cells.
-        inner: the cells that a layer can have.
-        config: has ``tolerances`` and ``tries``.
-        threshold: least energy of a hit, MeV.
-        group: (cells,) group of every cell.
-        offset: (layers, 3, cells) added to what the decoder says.
-        coupling: (layers, groups) of the field.
-    """
-    offset = offset.astype(np.float32)
-    offset[:, 0][grid.number < 0] = NEVER
-    group = group.astype(np.int64)
-    return Layers(
-        group, offset, np.exp(0.5 * coupling[:, group]).astype(np.float32), grid.x, grid.y,
-        inner.beside, np.array(config["tolerances"], dtype=np.float64), float(config["tries"]),
-        threshold,
-    )  # fmt: skip
-
-
-def fill(
-    decoded: Array,
-    layer: Integers,
-    begin: Integers,
-    hits: Integers,
-    numbers: Doubles,
-    layers: Layers,
-    spectra: Spectra,
-    keys: Words,
-) -> tuple[Integers, Integers, Array]:
-    """Hits found in every row, their cells' places in the layer, rising, and energies (MeV).
-
-    The arguments are those of :func:`.cells.fill_layers`.
-    """
-    first = np.cumsum(hits) - hits
-    found = np.empty(len(hits), dtype=np.int64)
-    place = np.empty(int(hits.sum()), dtype=np.int64)
-    out = np.empty(len(place), dtype=np.float32)
-    fill_layers(
-        decoded, layer, begin, hits, numbers, layers, spectra, keys, first, found, place, out
-    )
-    if (found < hits).any():  # a layer with fewer cells than it should have hits
-        real = np.arange(len(place)) - np.repeat(first, hits) < np.repeat(found, hits)
-        place, out = place[real], out[real]
-    return found, place, out

@@ -1,9 +1,9 @@
 """The last phase of the training: the decoder learns what the sampler makes of it.
 
-The decoder learns cells as if they were independent given the layer's numbers, but the sampler
-draws them with the layer's hits, energy, centres and widths fixed. The density that it draws from
-has an unknown normalisation; its gradient is the difference between the gradients of the
-independent likelihood on data and on the sampler's own draws for the same layers (contrastive
+The decoder learns every cell given the layer's numbers and the hits beside it, but the sampler
+draws cells with the layer's hits, energy, centres and widths fixed. The density that it draws from
+has an unknown normalisation; its gradient is the difference between the gradients of the field's
+energy and of the spectra on data and on the sampler's own draws for the same layers (contrastive
 divergence, G. Hinton, Neural Computation 14 (2002) 1771, with fresh draws instead of a chain).
 """
 
@@ -19,8 +19,8 @@ from caloforge.models.layered.cells import Cells
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.sampling.arrays import Array, Integers
 from caloforge.sampling.cells import Layers
+from caloforge.sampling.filling import fill, layers_of
 from caloforge.sampling.grid import LayerGrid
-from caloforge.sampling.sampler import fill, layers_of
 from caloforge.sampling.spectra import Spectra, tabulate
 
 
