@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 from scipy import integrate, stats
+from torch.nn.functional import softplus
 
 from caloforge.api import load_model, train
 from caloforge.beam import particles
@@ -27,6 +28,7 @@ from caloforge.models.layered import Layered
 from caloforge.models.layered.features import Moments
 from caloforge.models.layered.field import Field
 from caloforge.models.layered.groups import groups_of
+from caloforge.models.layered.hits import Hits
 from caloforge.models.layered.mixtures import Chain, log_density
 from caloforge.models.layered.spectra import Spectra as TorchSpectra
 from caloforge.models.layered.spectra import equal_bins
@@ -273,16 +275,16 @@ def test_the_field_is_what_is_learned() -> None:
     grid = LayerGrid.of(load_detector("lcd-ecal-25").window(3, 3, "nine"))
     field = Field(grid, np.arange(9))
     torch.manual_seed(5)
-    logits = torch.randn(1, 25, 9)
+    logits = torch.randn(9, 1, 25)
     torch.nn.init.normal_(field.coupling)
     ways = torch.tensor(list(product((False, True), repeat=9)))
     on = torch.zeros(25, dtype=torch.bool)
     on[4] = True
     both = []
     for way in ways:
-        hit = torch.zeros(1, 25, 9, dtype=torch.bool)
-        hit[0, 4] = way
-        both.append([field.energy(logits, hit), field.pseudo(logits, hit, on[None])])
+        cell = way.nonzero()[:, 0]
+        hits = Hits(torch.full_like(cell, 4), cell, torch.ones(len(cell)), logits.shape)
+        both.append([field.energy(logits, hits), field.pseudo(logits, hits, on)])
     energy, pseudo = torch.tensor(both).T
     p = (-energy).softmax(0)
     number = torch.arange(512)
@@ -345,19 +347,28 @@ def test_images_keep_energies_and_mirror_moments() -> None:
     grid = LayerGrid.of(showers.calorimeter)
     mirrors = Mirrors(grid, ("energy", "x", "y"))
     assert len(mirrors) == 8
-    cells = torch.from_numpy(showers.dense()).view(6, 25, 625)
+    dense = torch.from_numpy(showers.dense())
+    shower, place = (dense > 0).nonzero(as_tuple=True)
+    energy = dense[shower, place]
     condition = torch.tensor([[1e4, 1.0, -2.0]]).repeat(6, 1)
     moments = Moments(grid)
-    before = moments(cells)
-    for which in range(8):
-        image, changed = mirrors(cells, condition, torch.full((6,), which))
-        after, matrix = moments(image), mirrors.matrix[which]
+
+    def described(place: torch.Tensor) -> torch.Tensor:
+        size = torch.Size((625, 6, 25))
+        found: torch.Tensor = moments(Hits(shower * 25 + place // 625, place % 625, energy, size))
+        return found
+
+    before = described(place)
+    for number in range(8):
+        which = torch.full((6,), number)
+        changed = mirrors.conditions(condition, which)
+        after, matrix = described(mirrors.places(shower, place, which)), mirrors.matrix[number]
         assert torch.allclose(after[..., :2], before[..., :2], rtol=1e-5)
         assert torch.allclose(after[..., 2:4], before[..., 2:4] @ matrix.T, atol=1e-3)
         assert torch.allclose(changed[:, 1:], condition[:, 1:] @ matrix.T)
     angled = Mirrors(grid, ("energy", "theta"))
     assert len(angled) == 4
-    _, turned = angled(cells, torch.tensor([[1e4, 1.2]]).repeat(6, 1), torch.full((6,), 2))
+    turned = angled.conditions(torch.tensor([[1e4, 1.2]]).repeat(6, 1), torch.full((6,), 2))
     assert turned[:, 1] == pytest.approx(np.pi - 1.2, abs=1e-6)
 
 
@@ -433,14 +444,43 @@ def test_showers_keep_their_cells_in_the_frame() -> None:
     model = build_model("layered", calorimeter, {**ANGLED, "encoder": [8], "decoder": [8]})
     assert isinstance(model, Layered)
     rng = np.random.default_rng(4)
-    cells = np.where(rng.random((5, 25, 2601)) < 0.02, rng.random((5, 25, 2601)), 0.0)
+    cells = np.where(rng.random((5, 25, 2601)) < 0.02, rng.uniform(0.1, 1, (5, 25, 2601)), 0.0)
     asked = torch.from_numpy(angled_particles(5)).float()
-    framed = model._framed(torch.from_numpy(cells).float(), asked)
-    assert framed.cells.sum(-1).numpy() == pytest.approx(cells.sum(-1), rel=1e-5)
-    assert (framed.there.sum(-1) == 2601).all()
-    assert (framed.cells[~framed.there] == 0).all()
-    back = framed.cells[framed.there].reshape(5, 25, 2601)
+    dense = torch.from_numpy(cells.reshape(5, -1)).float()
+    framed = model._framed(*model._hits(dense), asked)
+    hits, there = framed.hits, model._there(framed.begin)
+    assert hits.sums(hits.energy[:, None])[..., 0].numpy() == pytest.approx(cells.sum(-1), rel=1e-5)
+    assert (there.sum(0) == 2601).all()
+    found = torch.zeros(hits.size)
+    found.view(-1)[hits.place] = hits.energy
+    assert (found[~there] == 0).all()
+    back = found.permute(1, 2, 0)[there.permute(1, 2, 0)].reshape(5, 25, 2601)
     assert np.array_equal(back.numpy(), cells.astype(np.float32))
+
+
+def test_links_join_hits_to_all_cells_beside_them() -> None:
+    """Against the definition, cell by cell, for hits of two showers."""
+    grid = LayerGrid.of(load_detector("lcd-ecal-25").window(5, 5, "few"))
+    group = np.arange(25) // 2
+    field = Field(grid, group)
+    torch.manual_seed(6)
+    torch.nn.init.normal_(field.coupling)
+    logits, hit = torch.randn(25, 2, 25), torch.rand(25, 2, 25) < 0.2
+    cell, shower, layer = hit.nonzero(as_tuple=True)
+    hits = Hits(shower * 25 + layer, cell, torch.ones(len(cell)), logits.shape)
+    assert torch.equal(hits.mask().view_as(hit), hit)
+    weight = torch.rand(25, 2, 25)
+    pseudo, energy = 0.0, 0.0
+    for c, b, k in product(range(25), range(2), range(25)):
+        given = logits[c, b, k]
+        for other in grid.beside[k, c]:
+            if other >= 0 and hit[other, b, k]:
+                coupling = field.coupling[k, group[c]] + field.coupling[k, group[other]]
+                given = given + softplus(0.5 * (coupling - logits[c, b, k] - logits[other, b, k]))
+        energy -= float(hit[c, b, k] * (logits[c, b, k] + given) / 2) / 2
+        pseudo += float(weight[c, b, k] * (softplus(given) - hit[c, b, k] * given)) / 2
+    assert float(field.pseudo(logits, hits, weight)) == pytest.approx(pseudo, rel=1e-4)
+    assert float(field.energy(logits, hits)) == pytest.approx(energy, rel=1e-4)
 
 
 def test_only_equal_cartesian_layers_have_a_margin() -> None:
@@ -463,7 +503,7 @@ def test_every_part_is_trained(model: Path) -> None:
     assert rows[0].startswith("step,epoch,cells/hits")
     cells, stages = rows[1].split(","), rows[4].split(",")
     refined = rows[-1].split(",")
-    parts = [3, 4, 5]  # numbers of losses of the three phases
+    parts = [3, 4, 6]  # numbers of losses of the three phases
     for row, phase in ((cells, 0), (stages, 1), (refined, 2)):
         expected = [k != phase for k, size in enumerate(parts) for _ in range(size)]
         assert [value == "nan" for value in row[2:]] == expected

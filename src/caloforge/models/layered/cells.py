@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.field import Field
 from caloforge.models.layered.groups import groups_of
+from caloforge.models.layered.hits import Hits
 from caloforge.models.layered.mixtures import perceptron
 from caloforge.models.layered.spectra import Spectra
 from caloforge.sampling.grid import LayerGrid
@@ -42,8 +42,6 @@ class Cells(nn.Module):
         self.feature_mean: torch.Tensor = nn.Buffer(torch.zeros(layers, FEATURES))
         self.feature_std: torch.Tensor = nn.Buffer(torch.ones(layers, FEATURES))
         self.group: torch.Tensor = nn.Buffer(torch.from_numpy(group))
-        members = F.one_hot(self.group, self.groups).float()
-        self.members: torch.Tensor = nn.Buffer(members, persistent=False)
         self.embedding = nn.Embedding(layers, EMBEDDING)
         known = FEATURES + EMBEDDING
         self.encoder = perceptron(
@@ -61,47 +59,53 @@ class Cells(nn.Module):
             self.offset[:, 0] = torch.logit(hit_share)
             self.last.weight[: self.groups] *= 0.1
 
-    def encode(
-        self, energy: torch.Tensor, features: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cells (B, L, C) and features (B, L, 6) -> means and ln variances (B, L, latents)."""
-        hit = energy > 0
-        score = torch.where(hit, self.spectra.score[self.spectra.bin_of(energy)], 0.0)
-        place = self.embedding.weight.expand(len(energy), -1, -1)
-        seen = (score @ self.members, 0.5 * hit.float() @ self.members)
+    def encode(self, hits: Hits, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hits and features (B, L, 6) of their layers -> means and ln variances (B, L, latents)."""
+        place = self.embedding.weight.expand(len(features), -1, -1)
+        score = self.spectra.score[self.spectra.bin_of(hits.energy)]
+        at = hits.row * (2 * self.groups) + self.group[hits.cell]
+        seen = torch.zeros(features[..., 0].numel() * 2 * self.groups, device=score.device)
+        seen.index_add_(0, at, score)
+        seen.index_add_(0, at + self.groups, torch.full_like(score, 0.5))
+        seen = seen.view(*features.shape[:2], 2 * self.groups)
         mean, log_variance = (
-            self.encoder(torch.cat([*seen, features, place], -1)).float().chunk(2, dim=-1)
+            self.encoder(torch.cat([seen, features, place], -1)).float().chunk(2, dim=-1)
         )
         return mean, log_variance.clamp(*LOG_VARIANCE)
 
-    def some_latents(self, energy: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    def some_latents(self, hits: Hits, features: torch.Tensor) -> torch.Tensor:
         """Learned numbers (B, L, latents) drawn for real cells, see :meth:`encode`."""
-        mean, log_variance = self.encode(energy, features)
+        mean, log_variance = self.encode(hits, features)
         return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
-    def decode(
-        self, features: torch.Tensor, latents: torch.Tensor, there: torch.Tensor
-    ) -> torch.Tensor:
-        """What the decoder says of cells: logit of a hit, place on the grid of spectra.
+    def decode(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """What the decoder says of groups of cells: logit of a hit, place on the grid of spectra.
 
         Args:
             features: (B, L, 6).
             latents: (B, L, latents).
-            there: (B, L, C) cells that can be hit.
 
         Returns:
-            (B, L, 3, C).
+            (B L, 3, groups).
         """
         place = self.embedding.weight.expand(len(features), -1, -1)
         h: torch.Tensor = self.last(self.decoder(torch.cat([features, latents, place], dim=-1)))
-        groups = h.float().view(*features.shape[:2], 3, self.groups)
-        said = groups[..., self.group] + self.offset
-        said[:, :, 0].masked_fill_(~there, NEVER)
-        return said
+        return h.float().view(-1, 3, self.groups)
+
+    def logits(self, decoded: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """Logits (C, B, L) of hits.
+
+        Args:
+            decoded: see :meth:`decode`.
+            there: (C, B, L) cells that can be hit.
+        """
+        said = decoded[:, 0].t().contiguous().index_select(0, self.group)
+        own = self.offset[:, 0].t()[:, None]
+        return (said.view_as(there) + own).masked_fill(~there, NEVER)
 
     def losses(
         self,
-        energy: torch.Tensor,
+        hits: Hits,
         features: torch.Tensor,
         there: torch.Tensor,
         hit_layer: torch.Tensor,
@@ -111,25 +115,40 @@ class Cells(nn.Module):
         The bound of the hits is that of their pseudo-likelihood.
 
         Args:
-            energy: (B, L, C) MeV.
+            hits: of B showers.
             features: (B, L, 6) standardised.
-            there: (B, L, C) cells that can be hit.
+            there: (C, B, L) cells that can be hit.
             hit_layer: (B, L) layers with hits; the others are not learned from.
         """
-        mean, log_variance = self.encode(energy, features)
+        mean, log_variance = self.encode(hits, features)
         latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        decoded = self.decode(features, latents, there)
+        decoded = self.decode(features, latents)
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(-1)
         return {
-            "hits": self.field.pseudo(decoded[:, :, 0], energy > 0, hit_layer),
-            "energies": self.energies(decoded, energy),
-            "latents": (divergence * hit_layer).sum() / len(energy),
+            "hits": self.field.pseudo(self.logits(decoded, there), hits, hit_layer),
+            "energies": self.energies(decoded, hits),
+            "latents": (divergence * hit_layer).sum() / hits.showers,
         }
 
-    def energies(self, decoded: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
-        """Minus ln p per shower of the energies (B, L, C) of hits; decoded as :meth:`decode`."""
-        chosen = (energy > 0).nonzero(as_tuple=True)
-        place = torch.stack([decoded[:, :, number][chosen] for number in (1, 2)], dim=-1)
-        return -self.spectra.log_share(place, self.spectra.bin_of(energy[chosen])).sum() / len(
-            energy
-        )
+    def energies(
+        self, decoded: torch.Tensor, hits: Hits, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Minus ln p of the energies per shower.
+
+        Args:
+            decoded: see :meth:`decode`.
+            hits: of the showers.
+            weight: (n,) how much the hits count.
+        """
+        cells = self.offset.shape[2]
+        from_group = hits.row * (3 * self.groups) + self.group[hits.cell]
+        from_cell = hits.layer * (3 * cells) + hits.cell
+        place = [
+            decoded.flatten().index_select(0, from_group + number * self.groups)
+            + self.offset.flatten().index_select(0, from_cell + number * cells)
+            for number in (1, 2)
+        ]
+        share = self.spectra.log_share(torch.stack(place, -1), self.spectra.bin_of(hits.energy))
+        if weight is not None:
+            share = share * weight
+        return -share.sum() / hits.showers

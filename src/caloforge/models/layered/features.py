@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from caloforge.models.layered.hits import Hits
 from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.layer_numbers import LEAST_LAYER, WIDTH_OFFSET
 
@@ -15,18 +16,19 @@ class Moments(nn.Module):
     def __init__(self, grid: LayerGrid) -> None:
         super().__init__()
         x, y = (torch.from_numpy(values).float() for values in (grid.x, grid.y))
-        self.basis: torch.Tensor = nn.Buffer(torch.stack([x, y, x**2, y**2], -1), persistent=False)
+        basis = torch.stack([torch.ones_like(x), x, y, x**2, y**2], -1)
+        self.basis: torch.Tensor = nn.Buffer(basis, persistent=False)
 
-    def forward(self, energy: torch.Tensor) -> torch.Tensor:
-        """(B, L, C) MeV -> (B, L, 6): E (MeV), hits, centre x and y, width x and y (cells)."""
-        total = energy.sum(-1)
-        hits = (energy > 0).sum(-1).float()
-        with torch.autocast(energy.device.type, enabled=False):
-            sums = torch.einsum("blc,lcm->blm", energy, self.basis)
-        mean = sums / total.clamp(min=1e-9)[..., None]
+    def forward(self, hits: Hits) -> torch.Tensor:
+        """Of the layers of hits, (B, L, 6): E (MeV), hits, centres x, y, widths x, y (cells)."""
+        energy = hits.energy[:, None]
+        values = energy * self.basis[hits.layer, hits.cell]
+        sums = hits.sums(torch.cat([torch.ones_like(energy), values], dim=1))
+        number, total = sums[..., 0], sums[..., 1]
+        mean = sums[..., 2:] / total.clamp(min=1e-9)[..., None]
         centre, square = mean[..., :2], mean[..., 2:]
         width = (square - centre**2).clamp(min=0.0).sqrt()
-        return torch.cat([torch.stack([total, hits], -1), centre, width], dim=-1)
+        return torch.cat([torch.stack([total, number], -1), centre, width], dim=-1)
 
 
 def features(moments: torch.Tensor, offset: torch.Tensor | float) -> torch.Tensor:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from caloforge.models.layered.hits import Hits
 from caloforge.sampling.grid import LayerGrid
 
 BEGIN = -3.0
@@ -33,48 +34,39 @@ class Field(nn.Module):
 
     def __init__(self, grid: LayerGrid, group: NDArray[np.int64]) -> None:
         super().__init__()
-        layers, cells = grid.number.shape
-        self.coupling = nn.Parameter(torch.full((layers, int(group.max()) + 1), BEGIN))
-        place = np.arange(layers * cells).reshape(layers, cells, 1)
-        other = np.where(grid.beside >= 0, grid.beside + place[:, :1], -1)
-        pairs = np.stack([np.broadcast_to(place, other.shape), other])[:, other > place]
-        self.pair: torch.Tensor = nn.Buffer(torch.from_numpy(pairs), persistent=False)
-        """(2, pairs): cells that share a side, of all layers, the layers one after the other."""
+        self.coupling = nn.Parameter(torch.full((len(grid.number), int(group.max()) + 1), BEGIN))
+        self.beside: torch.Tensor = nn.Buffer(torch.from_numpy(grid.beside), persistent=False)
         self.group: torch.Tensor = nn.Buffer(torch.from_numpy(group), persistent=False)
 
-    def _links(
-        self, logits: torch.Tensor, hit: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """J (n,) of the pairs with a hit; places in the flat batch and hits (2, n) of both."""
-        flat_hit = hit.flatten(1)
-        shower, which = (flat_hit[:, self.pair[0]] | flat_hit[:, self.pair[1]]).nonzero(
-            as_tuple=True
-        )
-        pair = self.pair[:, which]
-        coupling = 0.5 * self.coupling[:, self.group].flatten()[pair].sum(0)
-        place = pair + shower * flat_hit.shape[1]
-        link = F.softplus(coupling - 0.5 * logits.flatten()[place].sum(0))
-        return link, place, hit.flatten()[place].float()
+    def _links(self, logits: torch.Tensor, hits: Hits) -> tuple[torch.Tensor, torch.Tensor]:
+        """J (m,) between hits and the cells beside them, hit or not; these cells' places."""
+        layer, flat, group = hits.layer, logits.flatten(), self.group
+        beside = self.beside[layer, hits.cell]
+        which, side = (beside >= 0).nonzero(as_tuple=True)
+        coupling, of_layer = self.coupling.flatten(), layer * self.coupling.shape[1]
+        own = coupling.index_select(0, of_layer + group[hits.cell])
+        own = own - flat.index_select(0, hits.place)
+        there = hits.places(beside)[which, side]
+        others = coupling.index_select(0, of_layer[which] + group[beside[which, side]])
+        others = others - flat.index_select(0, there)
+        return F.softplus(0.5 * (own.index_select(0, which) + others)), there
 
-    def pseudo(
-        self, logits: torch.Tensor, hit: torch.Tensor, hit_layer: torch.Tensor
-    ) -> torch.Tensor:
+    def pseudo(self, logits: torch.Tensor, hits: Hits, weight: torch.Tensor) -> torch.Tensor:
         """Minus the logarithm of the pseudo-likelihood per shower.
 
         Args:
-            logits: (B, L, C).
-            hit: (B, L, C) flags.
-            hit_layer: (B, L) layers that count.
+            logits: (C, B, L).
+            hits: of the showers.
+            weight: (C, B, L), or with lengths 1 instead: how much the cells count.
         """
-        link, place, both = self._links(logits, hit)
-        given = logits.flatten()
-        given = given.index_add(0, place[0], link * both[1]).index_add(0, place[1], link * both[0])
-        odds = F.binary_cross_entropy_with_logits(
-            given.view_as(logits), hit.float(), reduction="none"
-        )
-        return (odds.sum(-1) * hit_layer).sum() / len(hit)
+        link, there = self._links(logits, hits)
+        given = logits.flatten().index_add(0, there, link)
+        weight = weight.expand_as(logits)
+        empty = (F.softplus(given).view_as(logits) * weight).sum()
+        return (empty - (given * weight.flatten()).index_select(0, hits.place).sum()) / hits.showers
 
-    def energy(self, logits: torch.Tensor, hit: torch.Tensor) -> torch.Tensor:
-        """Minus ln p per shower, but for the constant."""
-        link, _, both = self._links(logits, hit)
-        return -((logits * hit).sum() + (link * both[0] * both[1]).sum()) / len(hit)
+    def energy(self, logits: torch.Tensor, hits: Hits) -> torch.Tensor:
+        """Minus ln p per shower, but for the constant; logits (C, B, L)."""
+        link, there = self._links(logits, hits)
+        pairs = 0.5 * (link * hits.mask()[there]).sum()
+        return -(logits.flatten().index_select(0, hits.place).sum() + pairs) / hits.showers

@@ -29,6 +29,7 @@ from caloforge.models.layered.cells import Cells
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.energies import MARGIN, EnergyStage
 from caloforge.models.layered.features import Moments, features, range_of, spread_of
+from caloforge.models.layered.hits import Hits
 from caloforge.models.layered.refine import Redraw
 from caloforge.models.layered.shapes import SMEAR, ShapeStage
 from caloforge.models.layered.symmetry import Mirrors
@@ -50,7 +51,8 @@ LOSSES = (
     *(f"cells/{name}" for name in ("hits", "energies", "latents")),
     *(f"energies/{name}" for name in ("total", "states", "layers")),
     "shapes",
-    *(f"refine/{name}" for name in ("hits", "energies", "field", "drawn_field", "drawn_energies")),
+    *(f"refine/{name}" for name in ("field", "drawn_field", "energies", "drawn_energies")),
+    *(f"refine/{name}" for name in ("held_hits", "held_energies")),
 )
 """Minus ln p per shower; NaN in steps that do not train this part."""
 
@@ -59,15 +61,15 @@ AT_ONCE = 256
 
 
 class Framed(NamedTuple):
-    """Layers of showers in their frames.
+    """Showers in their frames.
 
-    ``cells`` (B, L, C) MeV; ``there`` (B, L, C): cells that the calorimeter has; ``moments``
-    (B, L, 6), see :class:`Moments`; ``apart`` (B, L): distance from the frame's middle to the
-    particle's line in cells; ``known`` (B, n): what the networks know of the particle.
+    ``hits`` in the frame; ``begin`` (B, L): the frame's cell that lies on the layer's first one;
+    ``moments`` (B, L, 6), see :class:`Moments`; ``apart`` (B, L): distance from the frame's middle
+    to the particle's line in cells; ``known`` (B, n): what the networks know of the particle.
     """
 
-    cells: torch.Tensor
-    there: torch.Tensor
+    hits: Hits
+    begin: torch.Tensor
     moments: torch.Tensor
     apart: torch.Tensor
     known: torch.Tensor
@@ -99,11 +101,16 @@ class Layered(GradientModel):
         self.cells = Cells(grid, config)
         self.energies = EnergyStage(layers, conditions, config)
         self.shapes = ShapeStage(layers, conditions, config)
-        self._redraw = Redraw(self.cells, grid, config, calorimeter.cell_threshold)
+        self._redraw = Redraw(self.cells, self.frame, config, calorimeter.cell_threshold)
         self.done: torch.Tensor = nn.Buffer(torch.zeros((), dtype=torch.int64))
         """Steps of the training so far."""
         number = torch.from_numpy(inner.number)
         self.number: torch.Tensor = nn.Buffer(number, persistent=False)
+        place = torch.empty(calorimeter.n_cells, dtype=torch.int64)
+        real = (number.flatten() >= 0).nonzero()[:, 0]
+        place[number.flatten()[real]] = real
+        self.place: torch.Tensor = nn.Buffer(place, persistent=False)
+        """Of every cell of the calorimeter: layer * C + its place in the layer."""
         self.sampler: LayeredSampler | None = None
 
     @property
@@ -165,30 +172,44 @@ class Layered(GradientModel):
         """
         columns = [showers.incident[name] for name in self.config.condition]
         condition = torch.from_numpy(np.column_stack(columns)).float()
-        framed = self._framed(self._cells(torch.from_numpy(showers.dense())), condition)
-        hit = (framed.cells > 0).sum(0)
-        return framed.moments, framed.apart, framed.known, hit, framed.there.sum(0)
+        framed = self._framed(*self._hits(torch.from_numpy(showers.dense())), condition)
+        hits, there = framed.hits, self._there(framed.begin).sum(1).t()
+        at = hits.layer * there.shape[1] + hits.cell
+        hit = torch.bincount(at, minlength=there.numel()).view_as(there)
+        return framed.moments, framed.apart, framed.known, hit, there
 
-    def _cells(self, energy: torch.Tensor) -> torch.Tensor:
-        """(B, n_cells) MeV -> (B, L, C), zero below the threshold and where there is no cell."""
-        cells = energy[:, self.number.clamp(min=0)]
+    def _hits(self, energy: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(B, n_cells) MeV -> of the hits: showers, places and energies (n,)."""
         least = max(self.calorimeter.cell_threshold, 1e-9)
-        return torch.where((self.number >= 0) & (cells >= least), cells, 0.0)
+        shower, cell = (energy >= least).nonzero(as_tuple=True)
+        return shower, self.place[cell], energy[shower, cell]
 
-    def _framed(self, cells: torch.Tensor, condition: torch.Tensor) -> Framed:
-        """Cells (B, L, C) and conditions (B, C) in the showers' frames."""
+    def _framed(
+        self,
+        shower: torch.Tensor,
+        place: torch.Tensor,
+        energy: torch.Tensor,
+        condition: torch.Tensor,
+    ) -> Framed:
+        """Hits (see :meth:`_hits`) and conditions (B, C) in the showers' frames."""
         asked = condition.cpu().numpy()
-        begin, apart = (torch.from_numpy(part) for part in self.frame.places(asked))
-        known = torch.from_numpy(self.frame.known(asked)).float().to(cells.device)
-        if self.frame.margin:
-            place = torch.arange(self.frame.grid.number.shape[1]) - begin[..., None]
-            place = place.to(cells.device)
-            there = (place >= 0) & (place < cells.shape[2])
-            cells = torch.where(there, cells.gather(2, place.clamp(0, cells.shape[2] - 1)), 0.0)
-        else:
-            there = (self.number >= 0).expand_as(cells)
-        moments = self.moments(cells)
-        return Framed(cells, there, moments, apart.float().to(cells.device), known)
+        found = (*self.frame.places(asked), self.frame.known(asked))
+        begin, apart, known = (torch.from_numpy(part).to(condition.device) for part in found)
+        (layers, cells), columns = self.number.shape, self.frame.grid.number.shape[1]
+        layer = place // cells
+        size = torch.Size((columns, len(condition), layers))
+        hits = Hits(shower * layers + layer, place % cells + begin[shower, layer], energy, size)
+        return Framed(hits, begin, self.moments(hits), apart.float(), known.float())
+
+    def _there(self, begin: torch.Tensor) -> torch.Tensor:
+        """Cells (C, B, L) of the frames that the calorimeter has; see :class:`Framed`."""
+        place = torch.arange(self.frame.grid.number.shape[1], device=begin.device)
+        place = place[:, None, None] - begin
+        cells = self.number.shape[1]
+        there = (place >= 0) & (place < cells)
+        if not self.frame.margin:  # else all layers are alike
+            there &= (self.number >= 0).t()[:, None]
+        return there
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One for each part; their learning rates follow the steps."""
@@ -228,13 +249,16 @@ class Layered(GradientModel):
 
     def _images(self, batch: TrainingBatch) -> Framed:
         """Random mirror images of the batch."""
-        cells = self._cells(batch.energy)
-        which = torch.randint(len(self.mirrors), (len(cells),), device=cells.device)
-        return self._framed(*self.mirrors(cells, batch.condition, which))
+        shower, place, energy = self._hits(batch.energy)
+        which = torch.randint(len(self.mirrors), batch.energy.shape[:1], device=energy.device)
+        place = self.mirrors.places(shower, place, which)
+        condition = self.mirrors.conditions(batch.condition, which)
+        return self._framed(shower, place, energy, condition)
 
     def _cell_step(self, layers: Framed, step: int, update: Update) -> Losses:
         c = self.config
-        parts = self.cells.losses(layers.cells, self._features(layers), layers.there, layers.hit)
+        there = self._there(layers.begin)
+        parts = self.cells.losses(layers.hits, self._features(layers), there, layers.hit)
         risen = min(1.0, 3.0 * step / c.cell_steps)
         weight = FIRST_WEIGHT + (c.latent_weight - FIRST_WEIGHT) * risen
         loss = parts["hits"] + parts["energies"] + weight * parts["latents"]
@@ -243,24 +267,27 @@ class Layered(GradientModel):
         return {f"cells/{name}": value for name, value in parts.items()}
 
     def _refine_step(self, layers: Framed, gone: int, update: Update) -> Losses:
-        c, cells, field = self.config, layers.cells, self.cells.field
+        c, hits, field = self.config, layers.hits, self.cells.field
         standard = self._features(layers)
         with torch.no_grad():
-            latents = self.cells.some_latents(cells, standard)
+            latents = self.cells.some_latents(hits, standard)
         self.cells.embedding.requires_grad_(False)  # the encoder's, which rests
-        decoded = self.cells.decode(standard, latents, layers.there)
-        logits, drawn = decoded[:, :, 0], self._redraw(decoded, layers.moments)
+        decoded = self.cells.decode(standard, latents)
+        logits = self.cells.logits(decoded, self._there(layers.begin))
+        drawn = self._redraw(decoded, hits.size, layers.moments, layers.begin)
+        chance = logits.detach().sigmoid()
         parts = {
-            "hits": field.pseudo(logits, cells > 0, layers.hit),
-            "energies": self.cells.energies(decoded, cells),
-            "field": field.energy(logits, cells > 0),
-            "drawn_field": field.energy(logits, drawn > 0),
+            "field": field.energy(logits, hits),
+            "drawn_field": field.energy(logits, drawn),
+            "energies": self.cells.energies(decoded, hits),
             "drawn_energies": self.cells.energies(decoded, drawn),
+            "held_hits": field.pseudo(logits, hits, chance * layers.hit),
+            "held_energies": self.cells.energies(decoded, hits, chance.flatten()[hits.place]),
         }
         apart = parts["field"] - parts["drawn_field"]
         apart = apart + parts["energies"] - parts["drawn_energies"]
         of_hits, of_energies = c.refine_hold
-        loss = apart + of_hits * parts["hits"] + of_energies * parts["energies"]
+        loss = apart + of_hits * parts["held_hits"] + of_energies * parts["held_energies"]
         self._set_rate("cells", c.refine_rate, gone / max(c.refine_steps, 1))
         update("cells", loss, parts)
         self.cells.embedding.requires_grad_(True)
@@ -297,7 +324,7 @@ class Layered(GradientModel):
     @torch.no_grad()
     def _layer_numbers(self, layers: Framed) -> tuple[torch.Tensor, torch.Tensor]:
         """What the shape stage learns (B, L, size), and what it is told (B, L, 3)."""
-        latents = self.cells.some_latents(layers.cells, self._features(layers))
+        latents = self.cells.some_latents(layers.hits, self._features(layers))
         standard = self._features(layers, from_line=True)
         shape = standard[..., 2:]
         shape = shape + torch.randn_like(shape) * torch.tensor(SMEAR, device=shape.device)

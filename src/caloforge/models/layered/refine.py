@@ -17,10 +17,11 @@ from numba import get_num_threads
 
 from caloforge.models.layered.cells import Cells
 from caloforge.models.layered.config import LayeredConfig
+from caloforge.models.layered.hits import Hits
 from caloforge.sampling.arrays import Array, Integers
 from caloforge.sampling.cells import Layers
 from caloforge.sampling.filling import fill, layers_of
-from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.frame import Frame
 from caloforge.sampling.spectra import Spectra, tabulate
 
 
@@ -29,33 +30,40 @@ class Redraw:
 
     Args:
         cells: the decoder, and the spectra.
-        grid: where the cells are.
+        frame: where the cells are.
         config: how the sampler draws.
         threshold: least energy of a hit, MeV.
     """
 
-    def __init__(
-        self, cells: Cells, grid: LayerGrid, config: LayeredConfig, threshold: float
-    ) -> None:
-        self.cells, self.grid, self.threshold = cells, grid, threshold
+    def __init__(self, cells: Cells, frame: Frame, config: LayeredConfig, threshold: float) -> None:
+        self.cells, self.frame, self.threshold = cells, frame, threshold
         self.config = config.model_dump()
 
     @torch.no_grad()
-    def __call__(self, decoded: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
-        """Decoded (B, L, 3, C) and moments (B, L, 6) of real layers -> cells (B, L, C) MeV."""
-        every = moments[..., 1].round().long().cpu().numpy()
-        shower, layer = np.nonzero(every)
-        hits = every[shower, layer]
-        numbers = moments[..., [0, 2, 3, 4, 5]].double().cpu().numpy()[shower, layer]
-        rows = decoded.cpu().numpy()[shower, layer].reshape(len(shower), -1)
-        keys = torch.randint(2**48, (len(shower), 2)).numpy().astype(np.uint64)
+    def __call__(
+        self, decoded: torch.Tensor, size: torch.Size, moments: torch.Tensor, begin: torch.Tensor
+    ) -> Hits:
+        """Other hits of real layers.
+
+        Args:
+            decoded: (B L, 3, groups), see :meth:`Cells.decode`.
+            size: (C, B, L).
+            moments: (B, L, 6).
+            begin: (B, L) frame cells that lie on the layers' first ones.
+        """
+        every = moments[..., 1].round().long().flatten().cpu().numpy()
+        row = np.flatnonzero(every)
+        layer, hits = row % size[2], every[row]
+        numbers = moments[..., [0, 2, 3, 4, 5]].flatten(0, 1).double().cpu().numpy()[row]
+        said = decoded.flatten(1).cpu().numpy()[row]
+        first = begin.flatten().cpu().numpy()[row]
+        keys = torch.randint(2**48, (len(row), 2)).numpy().astype(np.uint64)
         layers, spectra = self._layers(), self._spectra()
-        parts = np.array_split(np.arange(len(shower)), get_num_threads())
+        parts = np.array_split(np.arange(len(row)), get_num_threads())
 
         def drawn(part: Integers) -> tuple[Integers, Integers, Array]:
-            begin = np.zeros(len(part), dtype=np.int64)
             return fill(
-                rows[part], layer[part], begin, hits[part], numbers[part], layers, spectra,
+                said[part], layer[part], first[part], hits[part], numbers[part], layers, spectra,
                 keys[part],
             )  # fmt: skip
 
@@ -63,17 +71,17 @@ class Redraw:
             found, place, energy = (
                 np.concatenate(some) for some in zip(*threads.map(drawn, parts), strict=True)
             )
-        out = np.zeros((*every.shape, self.grid.number.shape[1]), dtype=np.float32)
-        out[np.repeat(shower, found), np.repeat(layer, found), place] = energy
-        return torch.from_numpy(out).to(decoded.device)
+        rows, cell, deposit = (
+            torch.from_numpy(part).to(decoded.device)
+            for part in (np.repeat(row, found), np.repeat(first, found) + place, energy)
+        )
+        return Hits(rows, cell, deposit, size)
 
     def _layers(self) -> Layers:
-        """As in the sampler, but the decoder here has spread groups and added offsets itself."""
-        size = self.grid.number.shape[1]
-        coupling = self.cells.field.coupling[:, self.cells.group].cpu().numpy()
+        offset, coupling = self.cells.offset, self.cells.field.coupling
         return layers_of(
-            self.grid, self.grid, self.config, self.threshold, np.arange(size),
-            np.zeros((len(self.grid.number), 3, size)), coupling,
+            self.frame.grid, self.frame.inner, self.config, self.threshold,
+            *(part.cpu().numpy() for part in (self.cells.group, offset, coupling)),
         )  # fmt: skip
 
     def _spectra(self) -> Spectra:

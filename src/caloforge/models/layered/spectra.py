@@ -60,19 +60,15 @@ class Spectra(nn.Module):
 
     def log_share(self, place: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
         """ln of the probability of bin ``number`` (n,) at ``place`` (n, 2)."""
-        share = self.shares()
         at = place.float().sigmoid() * (self.grid - 1)
         low = at.detach().floor().clamp(0, self.grid - 2)
-        right = at - low
-        i, j = low.long().unbind(-1)
-        total = torch.zeros_like(right[:, 0])
-        for a in (0, 1):
-            for b in (0, 1):
-                weight_a = right[:, 0] if a else 1.0 - right[:, 0]
-                weight_b = right[:, 1] if b else 1.0 - right[:, 1]
-                node = (i + a) * self.grid + (j + b)
-                total = total + weight_a * weight_b * share[node * self.bins + number]
-        return (total + 1e-12).log()
+        (right, up), (i, j) = (at - low).unbind(-1), low.long().unbind(-1)
+        corner = torch.tensor([0, 1, self.grid, self.grid + 1], device=place.device)
+        node = (i * self.grid + j)[:, None] + corner
+        share = self.shares().index_select(0, (node * self.bins + number[:, None]).flatten())
+        of_j = torch.stack([1.0 - up, up], -1)
+        weight = torch.cat([of_j * (1.0 - right)[:, None], of_j * right[:, None]], -1)
+        return ((weight * share.view_as(weight)).sum(-1) + 1e-12).log()
 
 
 def equal_bins(

@@ -43,11 +43,14 @@ class Mirrors(nn.Module):
     def __len__(self) -> int:
         return len(self.matrix)
 
-    def forward(
-        self, energy: torch.Tensor, condition: torch.Tensor, which: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image ``which`` (B,) of cells (B, L, C) and conditions (B, C)."""
-        image = energy.flatten(1).gather(1, self.move[which]).view_as(energy)
+    def places(
+        self, shower: torch.Tensor, place: torch.Tensor, which: torch.Tensor
+    ) -> torch.Tensor:
+        """Where hits (n,) at ``place`` = layer * C + cell lie in image ``which`` (B,)."""
+        return self.move[which[shower], place]
+
+    def conditions(self, condition: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Conditions (B, n) of the images ``which`` (B,)."""
         changed = condition.clone()
         matrix = self.matrix[which]
         names = self.condition
@@ -58,7 +61,7 @@ class Mirrors(nn.Module):
             theta = condition[:, names.index("theta")]
             turned = torch.where(matrix[:, 0, 0] < 0, math.pi - theta, theta)
             changed[:, names.index("theta")] = turned
-        return image, changed
+        return changed
 
 
 def _candidates(condition: tuple[str, ...]) -> list[Floats]:
@@ -74,20 +77,20 @@ def _candidates(condition: tuple[str, ...]) -> list[Floats]:
 
 
 def _moved(grid: LayerGrid, matrix: Floats) -> NDArray[np.int64] | None:
-    """For every place of an image the place it comes from, or None when the cells do not fit."""
+    """For every place the place it has in the image, or None when the cells do not fit."""
     layers, cells = grid.number.shape
-    sources = np.empty((layers, cells), dtype=np.int64)
+    goals = np.empty((layers, cells), dtype=np.int64)
     for layer in range(layers):
         real = np.flatnonzero(grid.number[layer] >= 0)
         here = np.column_stack([grid.x[layer, real], grid.y[layer, real]])
         names = {_name(point): place for point, place in zip(here, real, strict=True)}
-        found = [names.get(_name(point), -1) for point in here @ matrix]
+        found = [names.get(_name(point), -1) for point in here @ matrix.T]
         if min(found) < 0 or len(set(found)) != len(found):
             return None
-        sources[layer] = np.arange(cells)
-        sources[layer, real] = found
+        goals[layer] = np.arange(cells)
+        goals[layer, real] = found
     first = cells * np.arange(layers)
-    return np.asarray((sources + first[:, None]).ravel(), dtype=np.int64)
+    return np.asarray((goals + first[:, None]).ravel(), dtype=np.int64)
 
 
 def _name(point: Floats) -> tuple[int, int]:
