@@ -20,6 +20,7 @@ from torch.nn.functional import softplus
 
 from caloforge.api import load_model, train
 from caloforge.beam import particles
+from caloforge.conversion import convert
 from caloforge.errors import CaloforgeWarning, ConfigError, ModelError
 from caloforge.generate import generate_to_store, open_engine
 from caloforge.geometry import Calorimeter, load_detector
@@ -49,7 +50,7 @@ from caloforge.sampling.random import keys_of, seed, uniform
 from caloforge.sampling.spectra import Places, Spectra, draw_energy, tabulate
 from caloforge.showers import Incident
 from caloforge.store import open_showers, write_showers
-from helpers import lcd_showers
+from helpers import SAMPLES, lcd_showers
 
 SHORT = [
     "training.max_steps=6",
@@ -532,6 +533,27 @@ def test_the_sum_of_the_cells_is_the_visible_energy(model: Path) -> None:
     dense = engine.run(condition, noise).reshape(40, 25, 625)
     assert np.array_equal((dense > 0).sum(2), hits)
     assert dense.sum(2) == pytest.approx(energy, rel=1e-3, abs=0.05)
+
+
+def test_showers_at_an_angle_lie_around_their_line(tmp_path: Path) -> None:
+    """The recipe for angles on real electrons: even hardly trained it keeps to the axis."""
+    data = tmp_path / "angle.h5"
+    convert(SAMPLES / "electrons_angle.h5", data)
+    overrides = [o for o in SHORT if "condition" not in o]
+    made = load_model(train("layered-angle", data, tmp_path / "m", overrides=overrides))
+    for theta in (60, 120):
+        drawn = made.generate(energy=50, theta=theta, n=60, seed=4)
+        assert drawn.incident["theta"] == pytest.approx(np.radians(theta))
+        assert (drawn.incident["z"] == 45.0).all()
+        number, x = drawn.cell // 2601, drawn.calorimeter.cell_positions[drawn.cell, 0]
+        off = []
+        for layer, one in enumerate(drawn.calorimeter.layers):
+            column, hits = np.unique(x[number == layer], return_counts=True)
+            line = (one.z + one.thickness / 2 - 45.0) / np.tan(np.radians(theta))
+            off.append(column[hits.argmax()] - line)
+        assert np.median(np.abs(off)) < 5.0  # a cell; the line itself goes 50 mm to the side
+    with pytest.warns(CaloforgeWarning, match="theta"):
+        made.generate(energy=50, theta=40, n=2)
 
 
 def test_impact_points_are_drawn_where_none_are_given(tmp_path: Path) -> None:
