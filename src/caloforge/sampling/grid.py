@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from caloforge.geometry import Calorimeter
 from caloforge.sampling.arrays import Doubles
 
+RINGS = 24
+"""Rings around the middle of a layer, a cell wide; the last has all cells beyond."""
+
 
 @dataclass(frozen=True)
 class LayerGrid:
@@ -46,3 +49,8 @@ class LayerGrid:
     def sizes(self) -> NDArray[np.int64]:
         """Cells of every layer (L,)."""
         return np.asarray((self.number >= 0).sum(axis=1), dtype=np.int64)
+
+    @property
+    def ring(self) -> NDArray[np.int64]:
+        """Ring of every cell (L, C)."""
+        return np.minimum(np.hypot(self.x, self.y).astype(np.int64), RINGS - 1)

@@ -74,9 +74,11 @@ class LayeredSampler:
         self.feature_mean = state["cells.feature_mean"].astype(np.float64)
         self.feature_std = state["cells.feature_std"].astype(np.float64)
         self.spectra = tabulate(state, "cells.spectra", int(config["spectra_grid"]))
+        number, ring = np.arange(len(self.frame.grid.ring))[:, None], self.frame.grid.ring
+        rings = np.moveaxis(state["cells.rings"][number, :, ring], 2, 1)
         self.about = layers_of(
             self.frame.grid, self.frame.inner, config, calorimeter.cell_threshold,
-            state["cells.group"], state["cells.offset"], state["cells.field.coupling"],
+            state["cells.group"], state["cells.offset"] + rings, state["cells.field.coupling"],
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(get_num_threads())
         self._blas = ThreadpoolController()  # looks for the libraries once, that takes 2 ms

@@ -4,7 +4,7 @@ Six numbers of a layer are physics (its energy, hits, centres and widths), the o
 an encoder (D. Kingma, M. Welling, ICLR 2014). The decoder gives every cell the logit of a hit and
 a place on the grid of spectra; the energies of hits are then independent, and the hits of a layer
 form a Markov field (:mod:`.field`). Encoder and decoder are shared by all layers, with an embedding
-of the layer and an offset for every cell of it; far from the axis they know groups of cells only.
+of the layer and offsets for its cells and rings; far from the axis they know groups of cells only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from caloforge.models.layered.groups import groups_of
 from caloforge.models.layered.hits import Hits
 from caloforge.models.layered.mixtures import perceptron
 from caloforge.models.layered.spectra import Spectra
-from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.grid import RINGS, LayerGrid
 from caloforge.sampling.layer_numbers import FEATURES, NEVER
 
 EMBEDDING = 16
@@ -50,6 +50,9 @@ class Cells(nn.Module):
         self.decoder = perceptron([known + config.latents, *config.decoder], open_end=False)
         self.last = nn.Linear(config.decoder[-1], 3 * self.groups)
         self.offset = nn.Parameter(torch.zeros(layers, 3, cells))
+        self.rings = nn.Parameter(torch.zeros(layers, 3, RINGS))
+        ring = torch.from_numpy(grid.ring)[:, None].expand(-1, 3, -1)
+        self.ring: torch.Tensor = nn.Buffer(ring, persistent=False)
         self.field = Field(grid, group)
         self.spectra = Spectra(config.bins, config.spectra_grid)
 
@@ -58,6 +61,14 @@ class Cells(nn.Module):
         with torch.no_grad():
             self.offset[:, 0] = torch.logit(hit_share)
             self.last.weight[: self.groups] *= 0.1
+
+    def offsets(self) -> torch.Tensor:
+        """What is added to what the decoder says, (layers, 3, cells).
+
+        A hundred showers hit a far cell once: that a ring is hit too seldom is seen much earlier
+        than for each of its cells.
+        """
+        return self.offset + self.rings.gather(2, self.ring)
 
     def encode(self, hits: Hits, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Hits and features (B, L, 6) of their layers -> means and ln variances (B, L, latents)."""
@@ -100,7 +111,7 @@ class Cells(nn.Module):
             there: (C, B, L) cells that can be hit.
         """
         said = decoded[:, 0].t().contiguous().index_select(0, self.group)
-        own = self.offset[:, 0].t()[:, None]
+        own = self.offsets()[:, 0].t()[:, None]
         return (said.view_as(there) + own).masked_fill(~there, NEVER)
 
     def losses(
@@ -140,12 +151,12 @@ class Cells(nn.Module):
             hits: of the showers.
             weight: (n,) how much the hits count.
         """
-        cells = self.offset.shape[2]
+        cells, offset = self.offset.shape[2], self.offsets().flatten()
         from_group = hits.row * (3 * self.groups) + self.group[hits.cell]
         from_cell = hits.layer * (3 * cells) + hits.cell
         place = [
             decoded.flatten().index_select(0, from_group + number * self.groups)
-            + self.offset.flatten().index_select(0, from_cell + number * cells)
+            + offset.index_select(0, from_cell + number * cells)
             for number in (1, 2)
         ]
         share = self.spectra.log_share(torch.stack(place, -1), self.spectra.bin_of(hits.energy))

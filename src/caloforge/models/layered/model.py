@@ -271,7 +271,9 @@ class Layered(GradientModel):
         standard = self._features(layers)
         with torch.no_grad():
             latents = self.cells.some_latents(hits, standard)
-        self.cells.embedding.requires_grad_(False)  # the encoder's, which rests
+        resting = (*self.cells.embedding.parameters(), *list(self.cells.spectra.parameters())[:-1])
+        for part in resting:  # the encoder's embedding, and spectra but for one common factor
+            part.requires_grad_(False)
         decoded = self.cells.decode(standard, latents)
         logits = self.cells.logits(decoded, self._there(layers.begin))
         drawn = self._redraw(decoded, hits.size, layers.moments, layers.begin)
@@ -290,7 +292,8 @@ class Layered(GradientModel):
         loss = apart + of_hits * parts["held_hits"] + of_energies * parts["held_energies"]
         self._set_rate("cells", c.refine_rate, gone / max(c.refine_steps, 1))
         update("cells", loss, parts)
-        self.cells.embedding.requires_grad_(True)
+        for part in resting:
+            part.requires_grad_(True)
         return {f"refine/{name}": value for name, value in parts.items()}
 
     def _features(self, layers: Framed, *, from_line: bool = False) -> torch.Tensor:
