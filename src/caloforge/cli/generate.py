@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    model: Path = typer.Argument(..., help="A model folder or an exported .onnx file."),
+    model: Path = typer.Argument(..., help="A shipped model, a folder or an .onnx file."),
     output: Path = typer.Option(..., "--output", "-o", help="Store file to write."),
     energy: str | None = typer.Option(
         None, "--energy", help="GeV: a value, lo:hi, log:lo:hi, or a comma list."

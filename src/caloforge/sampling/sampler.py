@@ -74,11 +74,10 @@ class LayeredSampler:
         self.feature_mean = state["cells.feature_mean"].astype(np.float64)
         self.feature_std = state["cells.feature_std"].astype(np.float64)
         self.spectra = tabulate(state, "cells.spectra", int(config["spectra_grid"]))
-        number, ring = np.arange(len(self.frame.grid.ring))[:, None], self.frame.grid.ring
-        rings = np.moveaxis(state["cells.rings"][number, :, ring], 2, 1)
+        offset, coupling = _with_rings(state, self.frame.grid.ring)
         self.about = layers_of(
             self.frame.grid, self.frame.inner, config, calorimeter.cell_threshold,
-            state["cells.group"], state["cells.offset"] + rings, state["cells.field.coupling"],
+            state["cells.group"], offset, coupling,
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(get_num_threads())
         self._blas = ThreadpoolController()  # looks for the libraries once, that takes 2 ms
@@ -145,3 +144,12 @@ class LayeredSampler:
         cell = self.frame.inner.number[np.repeat(layer, found), place]
         counts = np.bincount(shower, weights=found, minlength=len(condition)).astype(np.int64)
         return counts, cell.astype(np.uint32), out
+
+
+def _with_rings(state: State, ring: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Offsets (layers, 3, cells) and couplings (layers, groups), those of rings (L, C) added."""
+    first = np.unique(state["cells.group"], return_index=True)[1]
+    layer = np.arange(len(ring))[:, None]
+    rings = np.moveaxis(state["cells.rings"][layer, :, ring], 2, 1)
+    couplings = state["cells.field.rings"][layer, ring[:, first]]
+    return state["cells.offset"] + rings, state["cells.field.coupling"] + couplings

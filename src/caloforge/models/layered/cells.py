@@ -141,16 +141,8 @@ class Cells(nn.Module):
             "latents": (divergence * hit_layer).sum() / hits.showers,
         }
 
-    def energies(
-        self, decoded: torch.Tensor, hits: Hits, weight: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Minus ln p of the energies per shower.
-
-        Args:
-            decoded: see :meth:`decode`.
-            hits: of the showers.
-            weight: (n,) how much the hits count.
-        """
+    def energies(self, decoded: torch.Tensor, hits: Hits) -> torch.Tensor:
+        """Minus ln p of the energies per shower; decoded as :meth:`decode`."""
         cells, offset = self.offset.shape[2], self.offsets().flatten()
         from_group = hits.row * (3 * self.groups) + self.group[hits.cell]
         from_cell = hits.layer * (3 * cells) + hits.cell
@@ -160,6 +152,4 @@ class Cells(nn.Module):
             for number in (1, 2)
         ]
         share = self.spectra.log_share(torch.stack(place, -1), self.spectra.bin_of(hits.energy))
-        if weight is not None:
-            share = share * weight
         return -share.sum() / hits.showers

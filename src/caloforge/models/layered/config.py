@@ -67,10 +67,10 @@ class LayeredConfig(ModelConfig):
     steps of the cells."""
 
     refine_hold: tuple[NonNegativeFloat, NonNegativeFloat] = (0.05, 0.05)
-    """Weights of the plain likelihood of hits and energies in the last phase, in cells that are hit
-    for certain; in the others in proportion to their chance. Without them spectra drift away that
-    the layers' moments narrow again; the larger, the more of the draws' error stays, most far from
-    the axis, where moments pull hardest."""
+    """Weights of the plain likelihood of hits and energies in the last phase. Without them spectra
+    drift away that the layers' moments narrow again; the larger, the more of the draws' error
+    stays. That of hits counts in proportion to their chance: moments pull hardest far from the
+    axis."""
 
     tries: NonNegativeFloat = 4.0
     """Tries to move a hit of a layer, for each of its hits and ten more."""

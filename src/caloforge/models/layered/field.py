@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from caloforge.models.layered.hits import Hits
-from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.grid import RINGS, LayerGrid
 
 BEGIN = -3.0
 """Coupling before training: a hit in 20 crosses a given side."""
@@ -34,16 +34,24 @@ class Field(nn.Module):
 
     def __init__(self, grid: LayerGrid, group: NDArray[np.int64]) -> None:
         super().__init__()
-        self.coupling = nn.Parameter(torch.full((len(grid.number), int(group.max()) + 1), BEGIN))
+        first = np.unique(group, return_index=True)[1]
+        self.coupling = nn.Parameter(torch.full((len(grid.number), len(first)), BEGIN))
+        self.rings = nn.Parameter(torch.zeros(len(grid.number), RINGS))
+        ring = torch.from_numpy(grid.ring[:, first])
+        self.ring: torch.Tensor = nn.Buffer(ring, persistent=False)
         self.beside: torch.Tensor = nn.Buffer(torch.from_numpy(grid.beside), persistent=False)
         self.group: torch.Tensor = nn.Buffer(torch.from_numpy(group), persistent=False)
+
+    def couplings(self) -> torch.Tensor:
+        """c of every layer and group (layers, groups); those of rings are learned much faster."""
+        return self.coupling + self.rings.gather(1, self.ring)
 
     def _links(self, logits: torch.Tensor, hits: Hits) -> tuple[torch.Tensor, torch.Tensor]:
         """J (m,) between hits and the cells beside them, hit or not; these cells' places."""
         layer, flat, group = hits.layer, logits.flatten(), self.group
         beside = self.beside[layer, hits.cell]
         which, side = (beside >= 0).nonzero(as_tuple=True)
-        coupling, of_layer = self.coupling.flatten(), layer * self.coupling.shape[1]
+        coupling, of_layer = self.couplings().flatten(), layer * self.coupling.shape[1]
         own = coupling.index_select(0, of_layer + group[hits.cell])
         own = own - flat.index_select(0, hits.place)
         there = hits.places(beside)[which, side]

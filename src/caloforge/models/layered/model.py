@@ -51,8 +51,7 @@ LOSSES = (
     *(f"cells/{name}" for name in ("hits", "energies", "latents")),
     *(f"energies/{name}" for name in ("total", "states", "layers")),
     "shapes",
-    *(f"refine/{name}" for name in ("field", "drawn_field", "energies", "drawn_energies")),
-    *(f"refine/{name}" for name in ("held_hits", "held_energies")),
+    *(f"refine/{name}" for name in ("field", "drawn_field", "energies", "drawn_energies", "held")),
 )
 """Minus ln p per shower; NaN in steps that do not train this part."""
 
@@ -283,13 +282,12 @@ class Layered(GradientModel):
             "drawn_field": field.energy(logits, drawn),
             "energies": self.cells.energies(decoded, hits),
             "drawn_energies": self.cells.energies(decoded, drawn),
-            "held_hits": field.pseudo(logits, hits, chance * layers.hit),
-            "held_energies": self.cells.energies(decoded, hits, chance.flatten()[hits.place]),
+            "held": field.pseudo(logits, hits, chance * layers.hit),
         }
         apart = parts["field"] - parts["drawn_field"]
         apart = apart + parts["energies"] - parts["drawn_energies"]
         of_hits, of_energies = c.refine_hold
-        loss = apart + of_hits * parts["held_hits"] + of_energies * parts["held_energies"]
+        loss = apart + of_hits * parts["held"] + of_energies * parts["energies"]
         self._set_rate("cells", c.refine_rate, gone / max(c.refine_steps, 1))
         update("cells", loss, parts)
         for part in resting:

@@ -78,7 +78,7 @@ class Redraw:
         return Hits(rows, cell, deposit, size)
 
     def _layers(self) -> Layers:
-        offset, coupling = self.cells.offsets(), self.cells.field.coupling
+        offset, coupling = self.cells.offsets(), self.cells.field.couplings()
         return layers_of(
             self.frame.grid, self.frame.inner, self.config, self.threshold,
             *(part.cpu().numpy() for part in (self.cells.group, offset, coupling)),
