@@ -471,7 +471,7 @@ def test_links_join_hits_to_all_cells_beside_them() -> None:
     cell, shower, layer = hit.nonzero(as_tuple=True)
     hits = Hits(shower * 25 + layer, cell, torch.ones(len(cell)), logits.shape)
     assert torch.equal(hits.mask().view_as(hit), hit)
-    weight = torch.rand(25, 2, 25)
+    weight = torch.rand(2, 25)
     pseudo, energy = 0.0, 0.0
     for c, b, k in product(range(25), range(2), range(25)):
         given = logits[c, b, k]
@@ -480,7 +480,7 @@ def test_links_join_hits_to_all_cells_beside_them() -> None:
                 coupling = field.couplings()[k, group[c]] + field.couplings()[k, group[other]]
                 given = given + softplus(0.5 * (coupling - logits[c, b, k] - logits[other, b, k]))
         energy -= float(hit[c, b, k] * (logits[c, b, k] + given) / 2) / 2
-        pseudo += float(weight[c, b, k] * (softplus(given) - hit[c, b, k] * given)) / 2
+        pseudo += float(weight[b, k] * (softplus(given) - hit[c, b, k] * given)) / 2
     assert float(field.pseudo(logits, hits, weight)) == pytest.approx(pseudo, rel=1e-4)
     assert float(field.energy(logits, hits)) == pytest.approx(energy, rel=1e-4)
 
@@ -505,7 +505,7 @@ def test_every_part_is_trained(model: Path) -> None:
     assert rows[0].startswith("step,epoch,cells/hits")
     cells, stages = rows[1].split(","), rows[4].split(",")
     refined = rows[-1].split(",")
-    parts = [3, 4, 5]  # numbers of losses of the three phases
+    parts = [3, 4, 6]  # numbers of losses of the three phases
     for row, phase in ((cells, 0), (stages, 1), (refined, 2)):
         expected = [k != phase for k, size in enumerate(parts) for _ in range(size)]
         assert [value == "nan" for value in row[2:]] == expected

@@ -9,6 +9,7 @@ of the layer and offsets for its cells and rings; far from the axis they know gr
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +24,8 @@ from caloforge.sampling.layer_numbers import FEATURES, NEVER
 
 EMBEDDING = 16
 LOG_VARIANCE = (-8.0, 2.0)
+LEAST_SPREAD = 0.1
+"""Least variance of expected hits and moments (MeV, cells)."""
 
 
 class Cells(nn.Module):
@@ -42,6 +45,8 @@ class Cells(nn.Module):
         self.feature_mean: torch.Tensor = nn.Buffer(torch.zeros(layers, FEATURES))
         self.feature_std: torch.Tensor = nn.Buffer(torch.ones(layers, FEATURES))
         self.group: torch.Tensor = nn.Buffer(torch.from_numpy(group))
+        position = torch.from_numpy(np.stack([grid.x, grid.y])).float()
+        self.position: torch.Tensor = nn.Buffer(position, persistent=False)
         self.embedding = nn.Embedding(layers, EMBEDDING)
         known = FEATURES + EMBEDDING
         self.encoder = perceptron(
@@ -143,6 +148,11 @@ class Cells(nn.Module):
 
     def energies(self, decoded: torch.Tensor, hits: Hits) -> torch.Tensor:
         """Minus ln p of the energies per shower; decoded as :meth:`decode`."""
+        place, number = self._places(decoded, hits), self.spectra.bin_of(hits.energy)
+        return -self.spectra.log_share(place, number).sum() / hits.showers
+
+    def _places(self, decoded: torch.Tensor, hits: Hits) -> torch.Tensor:
+        """Places (n, 2) of hits on the grid of spectra."""
         cells, offset = self.offset.shape[2], self.offsets().flatten()
         from_group = hits.row * (3 * self.groups) + self.group[hits.cell]
         from_cell = hits.layer * (3 * cells) + hits.cell
@@ -151,5 +161,41 @@ class Cells(nn.Module):
             + offset.index_select(0, from_cell + number * cells)
             for number in (1, 2)
         ]
-        share = self.spectra.log_share(torch.stack(place, -1), self.spectra.bin_of(hits.energy))
-        return -share.sum() / hits.showers
+        return torch.stack(place, -1)
+
+    def apart(
+        self,
+        decoded: torch.Tensor,
+        logits: torch.Tensor,
+        hits: Hits,
+        moments: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """How far layers are from their expected hits and moments: chi2 per shower, halved.
+
+        Expected are the hits given those beside every cell, and the moments of the energy (sum,
+        first and second about the centre) given the hits' cells.
+
+        Args:
+            decoded, logits: see :meth:`decode`, :meth:`logits`.
+            hits: of the showers.
+            moments: (B, L, 6) of their layers.
+        """
+        chance = self.field.given(logits, hits).sigmoid()
+        spread = (chance * (1.0 - chance)).sum(0).detach() + LEAST_SPREAD
+        of_hits = (chance.sum(0) - moments[..., 1]) ** 2 / spread * (moments[..., 1] > 0)
+        mean, variance = self.spectra.moments(self._places(decoded, hits))
+        basis = self.basis(hits, moments)
+        missing = hits.sums((hits.energy - mean)[:, None] * basis)
+        spread = hits.sums(variance.detach()[:, None] * basis**2) + LEAST_SPREAD
+        of_energies = missing**2 / spread
+        return {
+            "hits": 0.5 * of_hits.sum() / hits.showers,
+            "moments": 0.5 * of_energies.sum() / hits.showers,
+        }
+
+    def basis(self, hits: Hits, moments: torch.Tensor) -> torch.Tensor:
+        """What a hit's energy is multiplied with in the moments of its layer, (n, 5)."""
+        of_layer = moments.flatten(0, 1)[hits.row]
+        x, y = (self.position[:, hits.layer, hits.cell] - of_layer[:, 2:4].t()).unbind()
+        width_x, width_y = of_layer[:, 4:].unbind(1)
+        return torch.stack([torch.ones_like(x), x, y, x**2 - width_x**2, y**2 - width_y**2], -1)

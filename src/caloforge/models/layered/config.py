@@ -66,11 +66,9 @@ class LayeredConfig(ModelConfig):
     """Weight of the learned numbers' Kullback-Leibler divergence, reached after a third of the
     steps of the cells."""
 
-    refine_hold: tuple[NonNegativeFloat, NonNegativeFloat] = (0.05, 0.05)
-    """Weights of the plain likelihood of hits and energies in the last phase. Without them spectra
-    drift away that the layers' moments narrow again; the larger, the more of the draws' error
-    stays. That of hits counts in proportion to their chance: moments pull hardest far from the
-    axis."""
+    refine_hold: NonNegativeFloat = 0.1
+    """Weight in the last phase of what the sampler's draws do not depend on, since a layer's hits
+    and moments are given: the expected ones. Else they drift."""
 
     tries: NonNegativeFloat = 4.0
     """Tries to move a hit of a layer, for each of its hits and ten more."""

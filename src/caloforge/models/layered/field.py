@@ -59,19 +59,22 @@ class Field(nn.Module):
         others = others - flat.index_select(0, there)
         return F.softplus(0.5 * (own.index_select(0, which) + others)), there
 
+    def given(self, logits: torch.Tensor, hits: Hits) -> torch.Tensor:
+        """Logits (C, B, L) of every cell given all the others, from its own logits."""
+        link, there = self._links(logits, hits)
+        return logits.flatten().index_add(0, there, link).view_as(logits)
+
     def pseudo(self, logits: torch.Tensor, hits: Hits, weight: torch.Tensor) -> torch.Tensor:
         """Minus the logarithm of the pseudo-likelihood per shower.
 
         Args:
             logits: (C, B, L).
             hits: of the showers.
-            weight: (C, B, L), or with lengths 1 instead: how much the cells count.
+            weight: (B, L), how much the layers count.
         """
-        link, there = self._links(logits, hits)
-        given = logits.flatten().index_add(0, there, link)
-        weight = weight.expand_as(logits)
-        empty = (F.softplus(given).view_as(logits) * weight).sum()
-        return (empty - (given * weight.flatten()).index_select(0, hits.place).sum()) / hits.showers
+        given = self.given(logits, hits)
+        full = hits.sums(given.flatten().index_select(0, hits.place)[:, None])[..., 0]
+        return ((F.softplus(given).sum(0) - full) * weight).sum() / hits.showers
 
     def energy(self, logits: torch.Tensor, hits: Hits) -> torch.Tensor:
         """Minus ln p per shower, but for the constant; logits (C, B, L)."""

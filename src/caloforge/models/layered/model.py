@@ -51,7 +51,8 @@ LOSSES = (
     *(f"cells/{name}" for name in ("hits", "energies", "latents")),
     *(f"energies/{name}" for name in ("total", "states", "layers")),
     "shapes",
-    *(f"refine/{name}" for name in ("field", "drawn_field", "energies", "drawn_energies", "held")),
+    *(f"refine/{name}" for name in ("field", "drawn_field", "energies", "drawn_energies")),
+    *(f"refine/held_{name}" for name in ("hits", "moments")),
 )
 """Minus ln p per shower; NaN in steps that do not train this part."""
 
@@ -276,18 +277,17 @@ class Layered(GradientModel):
         decoded = self.cells.decode(standard, latents)
         logits = self.cells.logits(decoded, self._there(layers.begin))
         drawn = self._redraw(decoded, hits.size, layers.moments, layers.begin)
-        chance = logits.detach().sigmoid()
+        held = self.cells.apart(decoded, logits, hits, layers.moments)
         parts = {
             "field": field.energy(logits, hits),
             "drawn_field": field.energy(logits, drawn),
             "energies": self.cells.energies(decoded, hits),
             "drawn_energies": self.cells.energies(decoded, drawn),
-            "held": field.pseudo(logits, hits, chance * layers.hit),
+            **{f"held_{name}": value for name, value in held.items()},
         }
         apart = parts["field"] - parts["drawn_field"]
         apart = apart + parts["energies"] - parts["drawn_energies"]
-        of_hits, of_energies = c.refine_hold
-        loss = apart + of_hits * parts["held"] + of_energies * parts["energies"]
+        loss = apart + c.refine_hold * (held["hits"] + held["moments"])
         self._set_rate("cells", c.refine_rate, gone / max(c.refine_steps, 1))
         update("cells", loss, parts)
         for part in resting:

@@ -60,15 +60,32 @@ class Spectra(nn.Module):
 
     def log_share(self, place: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
         """ln of the probability of bin ``number`` (n,) at ``place`` (n, 2)."""
+        node, weight = self._corners(place)
+        place_of = node * self.bins + number[:, None]
+        share = self.shares().index_select(0, place_of.flatten()).view_as(weight)
+        return ((weight * share).sum(-1) + 1e-12).log()
+
+    def moments(self, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means and variances (n,) of the energies at ``place`` (n, 2), MeV."""
+        low, high = self.inner[:, :-1], self.inner[:, 1:]
+        powers = [(low + high) / 2, (low**2 + low * high + high**2) / 3]
+        of_bins = torch.stack([power.mean(1) for power in powers], 1)
+        with torch.autocast(place.device.type, enabled=False):
+            of_nodes = self.shares().view(-1, self.bins) @ of_bins
+        node, weight = self._corners(place)
+        found = of_nodes.index_select(0, node.flatten()).view(*node.shape, 2)
+        mean, square = (weight[..., None] * found).sum(1).unbind(-1)
+        return mean, square - mean**2
+
+    def _corners(self, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The four nodes around places (n, 2), and their weights, (n, 4)."""
         at = place.float().sigmoid() * (self.grid - 1)
         low = at.detach().floor().clamp(0, self.grid - 2)
         (right, up), (i, j) = (at - low).unbind(-1), low.long().unbind(-1)
         corner = torch.tensor([0, 1, self.grid, self.grid + 1], device=place.device)
-        node = (i * self.grid + j)[:, None] + corner
-        share = self.shares().index_select(0, (node * self.bins + number[:, None]).flatten())
         of_j = torch.stack([1.0 - up, up], -1)
         weight = torch.cat([of_j * (1.0 - right)[:, None], of_j * right[:, None]], -1)
-        return ((weight * share.view_as(weight)).sum(-1) + 1e-12).log()
+        return (i * self.grid + j)[:, None] + corner, weight
 
 
 def equal_bins(
