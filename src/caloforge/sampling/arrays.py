@@ -12,6 +12,7 @@ Array = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
 Flags = NDArray[np.uint8]
+Halves = NDArray[np.uint32]
 Words = NDArray[np.uint64]
 """Keys or states of random generators, two words each."""
 
