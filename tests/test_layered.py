@@ -43,7 +43,6 @@ from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
 from caloforge.sampling.mixtures import Chain as Weights
 from caloforge.sampling.mixtures import draw_chains
-from caloforge.sampling.moments import MOMENTS
 from caloforge.sampling.moves import move_hits
 from caloforge.sampling.random import keys_of, seed, uniform
 from caloforge.sampling.spectra import Places, Spectra, draw_energy, spectra_of, tabulate
@@ -264,7 +263,7 @@ def test_moves_reach_the_field() -> None:
         draw_hits(sites, 3, beside, hit, state)
         move_hits(
             20.0, sites, 3, beside, hit, np.zeros(3, np.uint32), places, spectra, x, y,
-            (0.0, 0.0), none, none[:MOMENTS], state,
+            (0.0, 0.0), none, (0.0, 0.0, 0.0, 0.0, 0.0), state,
         )  # fmt: skip
         found[ways.index(sorted(hit[:3]))] += 1
     assert stats.chisquare(found, n * weight / weight.sum()).pvalue > 1e-3

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Flags, Halves, Integers, Words
+from caloforge.sampling.arrays import Array, Flags, Halves, Index, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.random import bits, lower, mixed, uniform, upper
@@ -52,8 +52,8 @@ class Sites(NamedTuple):
 
     ``odds`` of a hit without neighbours; ``pull`` of its couplings; ``rising``: running sum of the
     cells' chances odds / (1 + odds) as whole numbers, the ``weight``; ``guide`` (GUIDES + 1,): the
-    first block of cells whose sum may exceed a step; ``used``: 1 where hit; ``boost``: by how much the hits
-    beside the cell raise its odds; ``touching``: how many these are; ``room`` for numbers.
+    first block of cells whose sum may exceed a step; ``used``: 1 where hit; ``boost``: by how much
+    the hits beside the cell raise its odds; ``touching``: how many these are; ``room`` for numbers.
     """
 
     odds: Array
@@ -127,7 +127,7 @@ def _set_weights(weight: Integers, chance: Array, scale: np.float32) -> None:
 
 @compiled
 def _add_up(weight: Integers, rising: Halves, guide: Halves) -> None:
-    """The running sum of the weights, and its guide (H. Chen, Y. Asau, AIIE Trans. 6 (1974) 163)."""
+    """The running sum of the weights; its guide (H. Chen, Y. Asau, AIIE Trans. 6 (1974) 163)."""
     total = 0
     for cell in range(weight.shape[0]):
         total += weight[cell]
@@ -156,7 +156,7 @@ def by_chance(sites: Sites, half: np.uint64) -> np.uint64:
 
 
 @inlined
-def put(sites: Sites, cell: int, beside: Integers) -> None:
+def put(sites: Sites, cell: Index, beside: Integers) -> None:
     """Hit a cell; ``beside`` (cells, SIDES)."""
     sites.used[cell] = 1
     own = sites.pull[cell]
@@ -167,7 +167,7 @@ def put(sites: Sites, cell: int, beside: Integers) -> None:
 
 
 @inlined
-def take(sites: Sites, cell: int, beside: Integers) -> None:
+def take(sites: Sites, cell: Index, beside: Integers) -> None:
     """Undo :func:`put`."""
     sites.used[cell] = 0
     own = sites.pull[cell]
@@ -238,9 +238,9 @@ def _add(
             found += 1
     while found < wanted:
         likeliest, most = 0, np.float32(0.0)
-        for cell in range(beside.shape[0]):
-            if sites.used[cell] == 0 and sites.odds[cell] > most:
-                likeliest, most = cell, sites.odds[cell]
+        for other in range(beside.shape[0]):
+            if sites.used[other] == 0 and sites.odds[other] > most:
+                likeliest, most = other, sites.odds[other]
         if most == np.float32(0.0):
             return found
         put(sites, likeliest, beside)

@@ -74,13 +74,17 @@ def say(inner: Array, last: Array, bias: Array, out: Array) -> None:
             out[j] += inner[k] * last[k, j]
 
 
-@compiled
+@inlined
 def tell_later(inner: Array, number: int, value: float, earlier: Array) -> None:
     """Add what a number that is now known means for the later ones."""
     begin = (number + 1) * inner.shape[1]
-    known, flat, weight = np.float32(value), inner.ravel(), earlier[number].ravel()
-    for k in range(begin, flat.shape[0]):
-        flat[k] += known * weight[k]
+    _add_times(inner.ravel()[begin:], np.float32(value), earlier[number].ravel()[begin:])
+
+
+@compiled
+def _add_times(out: Array, factor: np.float32, other: Array) -> None:
+    for k in range(out.shape[0]):
+        out[k] += factor * other[k]
 
 
 @compiled

@@ -151,7 +151,7 @@ def precision(
         count: number of hits.
     """
     a, c, f, j, p = variance
-    matrix = (a, 0.0, c, 0.0, 0.0, f, 0.0, 0.0, 0.0, j, 0.0, 0.0, 0.0, 0.0, p)
+    matrix: Symmetric = (a, 0.0, c, 0.0, 0.0, f, 0.0, 0.0, 0.0, j, 0.0, 0.0, 0.0, 0.0, p)
     for hit in range(count):
         matrix = widened(matrix, spectra_variance[node[hit]], basis(x[hit], y[hit]))
     return _inverted(matrix)

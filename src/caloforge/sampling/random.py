@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.sampling.arrays import Doubles, Words
+from caloforge.sampling.arrays import Words
 from caloforge.sampling.compiled import compiled, inlined
 
 KEY_SIZE = 4
@@ -89,20 +89,6 @@ def normal(state: Words) -> float:
     """The next standard normal number (Box and Muller)."""
     radius = np.sqrt(-2.0 * np.log(1.0 - uniform(state)))
     return float(radius * np.cos(2.0 * np.pi * uniform(state)))
-
-
-@inlined
-def find(rising: Doubles, value: float) -> int:
-    """The first place where the running sum ``rising`` exceeds ``value``."""
-    low = 0
-    high = rising.shape[0] - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if rising[middle] > value:
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 @compiled

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Flags, Halves, Integers, State, Words
+from caloforge.sampling.arrays import Array, Doubles, Flags, Halves, Index, Integers, State, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.networks import Perceptron
@@ -30,9 +30,9 @@ RANKS = 64
 class Spectra(NamedTuple):
     """``grid``: nodes a side; for every node the running sum, the mean and the variance.
 
-    ``rising`` (nodes, bins); ``mean``, ``variance`` (nodes,) MeV; ``rank`` (nodes,): 0 .. RANKS - 1,
-    rising with the variance; ``inner`` (bins, steps + 1) MeV: the energies at equal steps of
-    probability inside every bin; ``alias`` (nodes, bins): see :func:`alias_table`.
+    ``rising`` (nodes, bins); ``mean``, ``variance`` (nodes,) MeV; ``rank`` (nodes,) of the variance
+    in RANKS steps; ``inner`` (bins, steps + 1) MeV: the energies at equal steps of
+    probability inside every bin; ``alias`` (nodes, bins) and ``mask``: see :func:`alias_table`.
     """
 
     grid: int
@@ -42,6 +42,7 @@ class Spectra(NamedTuple):
     rank: Flags
     inner: Doubles
     alias: Halves
+    mask: int
 
 
 def spectra_of(grid: int, share: Doubles, inner: Doubles) -> Spectra:
@@ -53,8 +54,9 @@ def spectra_of(grid: int, share: Doubles, inner: Doubles) -> Spectra:
     order = variance.argsort(kind="stable").argsort(kind="stable")
     rank = (order * RANKS // len(order)).astype(np.uint8)
     alias = np.empty(share.shape, dtype=np.uint32)
-    alias_table(share, alias)
-    return Spectra(grid, share.cumsum(axis=1), mean, variance, rank, inner, alias)
+    mask = 2 ** (share.shape[1] - 1).bit_length() - 1  # as many bits as a bin's number needs
+    alias_table(share, np.uint32(mask), alias)
+    return Spectra(grid, share.cumsum(axis=1), mean, variance, rank, inner, alias, mask)
 
 
 def tabulate(state: State, name: str, grid: int) -> Spectra:
@@ -68,17 +70,8 @@ def tabulate(state: State, name: str, grid: int) -> Spectra:
     return spectra_of(grid, share, inner)
 
 
-@inlined
-def _low_bits(bins: int) -> np.uint32:
-    """As many bits as a bin's number needs."""
-    mask = 0
-    while mask < bins - 1:
-        mask = 2 * mask + 1
-    return np.uint32(mask)
-
-
 @compiled
-def alias_table(share: Doubles, table: Halves) -> None:
+def alias_table(share: Doubles, mask: np.uint32, table: Halves) -> None:
     """Tables to draw bins at once (A. Walker; M. Vose, IEEE Trans. Softw. Eng. 17 (1991) 972).
 
     All bins are drawn alike; a bin is kept where 32 more random bits are less than its entry, else
@@ -86,10 +79,10 @@ def alias_table(share: Doubles, table: Halves) -> None:
 
     Args:
         share: (nodes, bins) shares, sums of 1.
+        mask: the low bits.
         table: (nodes, bins) result.
     """
     nodes, bins = share.shape
-    mask = _low_bits(bins)
     scaled = np.empty(bins)
     stack = np.empty(bins, dtype=np.int64)  # bins with too little from below, others from above
     for node in range(nodes):
@@ -143,7 +136,7 @@ class Places(NamedTuple):
 
 
 @inlined
-def draw_node(places: Places, cell: int, grid: int, words: Words) -> int:
+def draw_node(places: Places, cell: Index, grid: int, words: Words) -> int:
     """One of the four nodes around a cell's place, by its bilinear weight."""
     one = np.float32(1.0)
     group = places.group[cell]
@@ -151,16 +144,16 @@ def draw_node(places: Places, cell: int, grid: int, words: Words) -> int:
     b = one + exp(-(places.b[group] + places.offset_b[cell]))
     scale = np.float32(grid - 1) / (a * b)  # 1 / a, 1 / b: places between 0 and 1
     a, b = b * scale, a * scale
-    i = min(np.int64(a), grid - 2)
-    j = min(np.int64(b), grid - 2)
+    most = np.int64(grid - 2)
+    i, j = min(np.int64(a), most), min(np.int64(b), most)
     word = bits(words)
-    i += share(upper(word)) < a - np.float32(i)
-    j += share(lower(word)) < b - np.float32(j)
-    return i * grid + j
+    i += np.int64(share(upper(word)) < a - np.float32(i))
+    j += np.int64(share(lower(word)) < b - np.float32(j))
+    return int(i * grid + j)
 
 
 @inlined
-def energy_in_bin(inner: Doubles, number: int, half: np.uint64) -> float:
+def energy_in_bin(inner: Doubles, number: Index, half: np.uint64) -> float:
     """An energy (MeV) of a bin, from 32 random bits."""
     place = half * np.uint64(inner.shape[1] - 1)
     k = upper(place)
@@ -177,7 +170,7 @@ def draw_energy(spectra: Spectra, node: int, words: Words) -> float:
     number = upper(place)
     entry = spectra.alias[node, number]
     if lower(place) >= np.uint64(entry):
-        number = np.uint64(entry & _low_bits(bins))
+        number = np.uint64(entry) & np.uint64(spectra.mask)
     return energy_in_bin(spectra.inner, number, lower(word))
 
 
@@ -224,9 +217,7 @@ def draw_energy_near(
 
 
 @compiled
-def _draw_by_bins(
-    spectra: Spectra, node: int, centre: float, weight: float, words: Words
-) -> float:
+def _draw_by_bins(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
     """An energy from a node's spectrum times exp(-weight (e - centre)^2 / 2), bin by bin.
 
     Slow: for the few cells where drawing and refusing would take too long.
