@@ -254,7 +254,7 @@ def test_moves_reach_the_field() -> None:
         ]
     )
     n, none = 20_000, (0.0,) * 15
-    places = Places(np.zeros(9, np.float32), np.zeros(9, np.float32), logits, logits, np.arange(9))
+    places = Places(np.zeros(9, np.float32), np.zeros(9, np.float32))
     found = np.zeros(len(ways))
     sites, state, spectra = empty_sites(9), words(8), flat_spectra()
     for _ in range(n):

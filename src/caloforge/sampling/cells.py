@@ -18,7 +18,7 @@ import numpy as np
 
 from caloforge.sampling.arrays import Array, Doubles, Halves, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.functions import exp
+from caloforge.sampling.functions import exp, sigmoid
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
 from caloforge.sampling.moments import (
     Five,
@@ -228,6 +228,13 @@ def _spread(decoded: Array, group: Integers, offset: Array, logits: Array) -> No
 
 
 @compiled
+def _to_grid(place: Array, steps: np.float32) -> None:
+    """Places on the grid of spectra from what is said of them."""
+    for cell in range(place.shape[0]):
+        place[cell] = steps * sigmoid(place[cell])
+
+
+@compiled
 def fill_layers(
     decoded: Array,
     layer: Integers,
@@ -265,6 +272,7 @@ def fill_layers(
     words = np.empty(2, dtype=np.uint64)
     logits = np.empty(cells, dtype=np.float32)
     drawn = _empty_found(cells)
+    said = Places(np.empty(cells, dtype=np.float32), np.empty(cells, dtype=np.float32))
     for row in range(decoded.shape[0]):
         number = layer[row]
         seed(words, keys[row], number + 1)
@@ -273,10 +281,10 @@ def fill_layers(
         offset = layers.offset[number, :, low:high]
         _spread(decoded[row], group, offset[0], logits)
         look(sites, logits, layers.spill[number, low:high])
-        said = Places(
-            decoded[row, groups : 2 * groups], decoded[row, 2 * groups :], offset[1], offset[2],
-            group,
-        )  # fmt: skip
+        _spread(decoded[row, groups : 2 * groups], group, offset[1], said.a)
+        _spread(decoded[row, 2 * groups :], group, offset[2], said.b)
+        _to_grid(said.a, np.float32(spectra.grid - 1))
+        _to_grid(said.b, np.float32(spectra.grid - 1))
         count = _fill_layer(
             sites, said, hits[row], numbers[row], layers, layers.x[number, low:high],
             layers.y[number, low:high], layers.beside[number], spectra, words, drawn,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Flags, Halves, Index, Integers, State, Words
+from caloforge.sampling.arrays import Array, Doubles, Flags, Halves, Index, State, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.networks import Perceptron
@@ -122,28 +122,16 @@ REFUSALS = 24
 
 
 class Places(NamedTuple):
-    """Where the cells of a layer lie on the grid of spectra.
-
-    ``a``, ``b`` (groups,) from the decoder; ``offset_a``, ``offset_b`` (cells,) are added to those
-    of the cell's ``group`` (cells,).
-    """
+    """Where the cells of a layer lie on the grid of spectra: (cells,) each, 0 .. grid - 1."""
 
     a: Array
     b: Array
-    offset_a: Array
-    offset_b: Array
-    group: Integers
 
 
 @inlined
 def draw_node(places: Places, cell: Index, grid: int, words: Words) -> int:
     """One of the four nodes around a cell's place, by its bilinear weight."""
-    one = np.float32(1.0)
-    group = places.group[cell]
-    a = one + exp(-(places.a[group] + places.offset_a[cell]))
-    b = one + exp(-(places.b[group] + places.offset_b[cell]))
-    scale = np.float32(grid - 1) / (a * b)  # 1 / a, 1 / b: places between 0 and 1
-    a, b = b * scale, a * scale
+    a, b = places.a[cell], places.b[cell]
     most = np.int64(grid - 2)
     i, j = min(np.int64(a), most), min(np.int64(b), most)
     word = bits(words)
