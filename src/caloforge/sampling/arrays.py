@@ -12,8 +12,12 @@ Array = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
 Flags = NDArray[np.uint8]
+Halves = NDArray[np.uint32]
 Words = NDArray[np.uint64]
 """Keys or states of random generators, two words each."""
+
+Index = int | np.integer[Any]
+"""A place in an array; unsigned ones need no look whether they count from the end."""
 
 State = Mapping[str, NDArray[Any]]
 """The weights of a model by name."""

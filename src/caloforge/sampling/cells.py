@@ -16,14 +16,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Integers, Words
+from caloforge.sampling.arrays import Array, Doubles, Halves, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.functions import exp
+from caloforge.sampling.functions import exp, sigmoid
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
-from caloforge.sampling.moments import MOMENTS, basis, precision, targets
+from caloforge.sampling.moments import (
+    Five,
+    Symmetric,
+    added,
+    applied,
+    basis,
+    dot,
+    precision,
+    targets,
+    tolerances,
+    widened,
+)
 from caloforge.sampling.moves import move_hits
-from caloforge.sampling.random import seed, uniform
+from caloforge.sampling.random import bits, lower, seed, share, upper
 from caloforge.sampling.spectra import (
+    RANKS,
     Places,
     Spectra,
     draw_energy,
@@ -31,8 +43,8 @@ from caloforge.sampling.spectra import (
     draw_node,
 )
 
-REFUSALS = 24
-"""Refused energies of a hit before its spectrum is tilted bin by bin."""
+PAIRS = 4
+"""Pairs of refused energies of a hit before only those near the wanted one are drawn."""
 
 FEW_HITS = 10
 """Layers get moves as if they had this many more hits: a few hits begin far from where they go."""
@@ -46,7 +58,7 @@ class Layers(NamedTuple):
         offset: (layers, 3, cells) added to what the decoder says.
         spill: (layers, cells) roots of the couplings, exp(c / 2).
         x, y: (layers, cells) positions, in cells.
-        beside: (layers, places, 4) places that share a side, or -1.
+        beside: (layers, places, 4) places that share a side, or ``places`` where there is none.
         tolerance: (3,) of energy (relative), centres and widths (cells).
         tries: moves to try for every hit and :data:`FEW_HITS` more.
         threshold: least energy of a hit, MeV.
@@ -57,56 +69,87 @@ class Layers(NamedTuple):
     spill: Array
     x: Doubles
     y: Doubles
-    beside: Integers
+    beside: Halves
     tolerance: Doubles
     tries: float
     threshold: float
 
 
+class Found(NamedTuple):
+    """The hits of a layer while they are drawn; arrays (cells,).
+
+    ``hit``: their cells; ``node``: of their spectra; ``x``, ``y`` from the wanted centre;
+    ``energy`` in MeV; ``order``: in which they get it.
+    """
+
+    hit: Halves
+    node: Halves
+    x: Doubles
+    y: Doubles
+    energy: Doubles
+    order: Halves
+
+
+@inlined
+def _empty_found(cells: int) -> Found:
+    return Found(
+        np.empty(cells, dtype=np.uint32), np.empty(cells, dtype=np.uint32), np.empty(cells),
+        np.empty(cells), np.empty(cells), np.empty(cells, dtype=np.uint32),
+    )  # fmt: skip
+
+
+@inlined
+def _sort(count: int, found: Found, spectra: Spectra) -> None:
+    """The order of the hits by the rank of their variance."""
+    first = np.zeros(RANKS + 1, dtype=np.uint32)
+    for k in range(count):
+        first[spectra.rank[found.node[k]] + 1] += 1
+    for rank in range(RANKS):
+        first[rank + 1] += first[rank]
+    for k in range(count):
+        rank = spectra.rank[found.node[k]]
+        found.order[first[rank]] = k
+        first[rank] += 1
+
+
 @compiled
 def _draw_energies(
     count: int,
-    node: Integers,
+    found: Found,
     spectra: Spectra,
-    matrix: Doubles,
-    left: Doubles,
-    places: Doubles,
-    energy: Doubles,
+    matrix: Symmetric,
+    left: Five,
     words: Words,
 ) -> None:
-    """Energies of all hits; ``matrix`` and ``left`` are spent."""
-    spread = spectra.variance[node[:count]]
-    column = np.empty(MOMENTS)
-    for hit in np.argsort(spread):
-        place = places[hit]
-        own = 0.0
-        for a in range(MOMENTS):
-            value = 0.0
-            for b in range(MOMENTS):
-                value += matrix[a, b] * place[b]
-            column[a] = value
-            own += value * place[a]
-        rest = max(1.0 - spread[hit] * own, 1e-9)
-        towards = 0.0
-        for a in range(MOMENTS):
-            left[a] += spectra.mean[node[hit]] * place[a]
-            towards += column[a] * left[a]
-            for b in range(MOMENTS):
-                matrix[a, b] += spread[hit] / rest * column[a] * column[b]
-        centre = towards / own
-        weight = own / rest
-        drawn = _draw_tilted(spectra, node[hit], centre, weight, words)
-        energy[hit] = drawn
-        for a in range(MOMENTS):
-            left[a] -= drawn * place[a]
+    """Energies of all hits, given the moments that are left for them."""
+    _sort(count, found, spectra)
+    for k in range(count):
+        hit = found.order[k]
+        node = found.node[hit]
+        spread, mean = spectra.variance[node], spectra.mean[node]
+        place = basis(found.x[hit], found.y[hit])
+        column = applied(matrix, place)
+        own = dot(column, place)
+        rest = max(1.0 - spread * own, 1e-9)
+        centre = mean + dot(column, left) / own
+        drawn = _draw_tilted(spectra, node, centre, own / rest, words)
+        found.energy[hit] = drawn
+        left = added(left, mean - drawn, place)
+        matrix = widened(matrix, spread / rest, column)
 
 
 @inlined
 def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
-    for _ in range(REFUSALS):
-        drawn = draw_energy(spectra, node, words)
-        if uniform(words) < exp(np.float32(-0.5 * weight * (drawn - centre) ** 2)):
-            return drawn
+    """An energy from a spectrum times exp(-weight (e - centre)^2 / 2)."""
+    half = np.float32(-0.5 * weight)
+    for _ in range(PAIRS):
+        one, other = draw_energy(spectra, node, words), draw_energy(spectra, node, words)
+        from_one, from_other = np.float32(one - centre), np.float32(other - centre)
+        word = bits(words)
+        take_one = share(upper(word)) < exp(half * from_one * from_one)
+        take_other = share(lower(word)) < exp(half * from_other * from_other)
+        if take_one | take_other:
+            return one if take_one else other
     return draw_energy_near(spectra, node, centre, weight, words)
 
 
@@ -119,35 +162,32 @@ def _fill_layer(
     layers: Layers,
     x: Doubles,
     y: Doubles,
-    beside: Integers,
+    beside: Halves,
     spectra: Spectra,
     words: Words,
-    hit: Integers,
-    energy: Doubles,
+    found: Found,
 ) -> int:
-    """Hit cells and their energies into ``hit`` and ``energy``; returns how many."""
+    """Hit cells and their energies into ``found``; returns how many."""
+    hit, node, energy = found.hit, found.node, found.energy
     count = draw_hits(sites, wanted, beside, hit, words)
     if count == 0:
         return 0
-    node = np.empty(count, dtype=np.int64)
-    left = np.empty(MOMENTS)
-    spread = np.empty(MOMENTS)
-    places = np.empty((count, MOMENTS))
-    targets(numbers, layers.tolerance, left, spread)
-    for k in range(count):
-        node[k] = draw_node(decoded, hit[k], spectra.grid, words)
-        basis(x[hit[k]], y[hit[k]], places[k])
-        for a in range(MOMENTS):
-            left[a] -= spectra.mean[node[k]] * places[k, a]
     if count > 1:
-        matrix = np.empty((MOMENTS, MOMENTS))
-        precision(spread, places, spectra.variance, node, count, matrix)
-        move_hits(
-            int(layers.tries * (count + FEW_HITS)), sites, count, beside, hit, node, decoded,
-            spectra, x, y, matrix, left, places, words,
+        centre = (numbers[1], numbers[2])
+        left, variance = targets(numbers), tolerances(numbers, layers.tolerance)
+        for k in range(count):
+            node[k] = draw_node(decoded, hit[k], spectra.grid, words)
+            _place(k, found, x, y, centre)
+            left = added(left, -spectra.mean[node[k]], basis(found.x[k], found.y[k]))
+        matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
+        left = move_hits(
+            layers.tries * (count + FEW_HITS) / count, sites, count, beside, hit, node, decoded,
+            spectra, x, y, centre, matrix, left, words,
         )  # fmt: skip
-        precision(spread, places, spectra.variance, node, count, matrix)
-        _draw_energies(count, node, spectra, matrix, left, places, energy, words)
+        for k in range(count):
+            _place(k, found, x, y, centre)
+        matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
+        _draw_energies(count, found, spectra, matrix, left, words)
     else:
         energy[0] = numbers[0]
     scale = numbers[0] / energy[:count].sum()
@@ -157,18 +197,41 @@ def _fill_layer(
 
 
 @inlined
-def _emit(
-    count: int, sites: Sites, hit: Integers, energy: Doubles, out_place: Integers, out: Array
-) -> None:
+def _place(k: int, found: Found, x: Doubles, y: Doubles, centre: tuple[float, float]) -> None:
+    cell = found.hit[k]
+    found.x[k] = x[cell] - centre[0]
+    found.y[k] = y[cell] - centre[1]
+
+
+@inlined
+def _emit(count: int, sites: Sites, found: Found, out_place: Integers, out: Array) -> None:
     """The hits of a layer in the order of their cells; spends ``sites.boost``."""
     for k in range(count):
-        sites.boost[hit[k]] = energy[k]
+        sites.boost[found.hit[k]] = found.energy[k]
     written = 0
-    for cell in range(sites.used.shape[0]):
-        if sites.used[cell] == 1:
-            out_place[written] = cell
-            out[written] = sites.boost[cell]
-            written += 1
+    words = sites.used.view(np.uint64)
+    for word in range(words.shape[0]):
+        if words[word] == 0:
+            continue
+        for cell in range(8 * word, 8 * word + 8):
+            if sites.used[cell] == 1:
+                out_place[written] = cell
+                out[written] = sites.boost[cell]
+                written += 1
+
+
+@compiled
+def _spread(decoded: Array, group: Integers, offset: Array, logits: Array) -> None:
+    """What the decoder says of groups becomes the cells' logits."""
+    for cell in range(logits.shape[0]):
+        logits[cell] = decoded[group[cell]] + offset[cell]
+
+
+@compiled
+def _to_grid(place: Array, steps: np.float32) -> None:
+    """Places on the grid of spectra from what is said of them."""
+    for cell in range(place.shape[0]):
+        place[cell] = steps * sigmoid(place[cell])
 
 
 @compiled
@@ -208,26 +271,23 @@ def fill_layers(
     sites = empty_sites(cells)
     words = np.empty(2, dtype=np.uint64)
     logits = np.empty(cells, dtype=np.float32)
-    hit = np.empty(cells, dtype=np.int64)
-    energy = np.empty(cells)
+    drawn = _empty_found(cells)
+    said = Places(np.empty(cells, dtype=np.float32), np.empty(cells, dtype=np.float32))
     for row in range(decoded.shape[0]):
         number = layer[row]
         seed(words, keys[row], number + 1)
         low, high = begin[row], begin[row] + cells
         group = layers.group[low:high]
         offset = layers.offset[number, :, low:high]
-        for cell in range(cells):
-            logits[cell] = decoded[row, group[cell]] + offset[0, cell]
+        _spread(decoded[row], group, offset[0], logits)
         look(sites, logits, layers.spill[number, low:high])
-        said = Places(
-            decoded[row, groups : 2 * groups], decoded[row, 2 * groups :], offset[1], offset[2],
-            group,
-        )  # fmt: skip
-        x = layers.x[number, low:high] - numbers[row, 1]
-        y = layers.y[number, low:high] - numbers[row, 2]
+        _spread(decoded[row, groups : 2 * groups], group, offset[1], said.a)
+        _spread(decoded[row, 2 * groups :], group, offset[2], said.b)
+        _to_grid(said.a, np.float32(spectra.grid - 1))
+        _to_grid(said.b, np.float32(spectra.grid - 1))
         count = _fill_layer(
-            sites, said, hits[row], numbers[row], layers, x, y, layers.beside[number], spectra,
-            words, hit, energy,
+            sites, said, hits[row], numbers[row], layers, layers.x[number, low:high],
+            layers.y[number, low:high], layers.beside[number], spectra, words, drawn,
         )  # fmt: skip
         found[row] = count
-        _emit(count, sites, hit, energy, out_place[first[row] :], out[first[row] :])
+        _emit(count, sites, drawn, out_place[first[row] :], out[first[row] :])

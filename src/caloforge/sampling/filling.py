@@ -35,13 +35,14 @@ def layers_of(
         offset: (layers, 3, cells) added to what the decoder says.
         coupling: (layers, groups) of the field.
     """
-    offset = offset.astype(np.float32)
+    offset = offset.astype(np.float32, order="C")
     offset[:, 0][grid.number < 0] = NEVER
-    group = group.astype(np.int64)
+    group = group.astype(np.uint32)
+    spill = np.exp(0.5 * coupling[:, group]).astype(np.float32, order="C")
+    beside = np.where(inner.beside < 0, inner.beside.shape[1], inner.beside).astype(np.uint32)
     return Layers(
-        group, offset, np.exp(0.5 * coupling[:, group]).astype(np.float32), grid.x, grid.y,
-        inner.beside, np.array(config["tolerances"], dtype=np.float64), float(config["tries"]),
-        threshold,
+        group, offset, spill, np.ascontiguousarray(grid.x), np.ascontiguousarray(grid.y), beside,
+        np.array(config["tolerances"], dtype=np.float64), float(config["tries"]), threshold,
     )  # fmt: skip
 
 

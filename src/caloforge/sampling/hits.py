@@ -12,91 +12,169 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Flags, Integers, Words
+from caloforge.sampling.arrays import Array, Flags, Halves, Index, Integers, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
-from caloforge.sampling.random import find, uniform
+from caloforge.sampling.random import bits, lower, mixed, uniform, upper
 
 TRIES = 1000
 """Draws of a missing hit that may find a cell that is hit already."""
 
 SIDES = 4
 
-LEAST_CHANCE = 1e-30
+LEAST_LOGIT = np.float32(-60.0)
 """Cells with less do not exist."""
+
+LEAST_CHANCE = np.float32(1e-30)
+"""Of all cells together; that of any cell which exists is greater."""
+
+WHOLE = 2.0**31
+"""About the sum of the cells' weights."""
+
+BLOCK = 8
+"""Cells that the guide does not tell apart."""
+
+GUIDES = 128
+"""Steps of the table that says where to begin to look for a cell."""
+
+_GUIDE_SHIFT = np.uint32(24)
+"""Bits of a sum of weights below those that count the guide's steps."""
+
+_WORD = 8
+"""Flags that are looked at together."""
 
 
 class Sites(NamedTuple):
-    """The cells of one layer while its hits are drawn; arrays (cells,).
+    """The cells of one layer while its hits are drawn.
 
-    ``odds`` of a hit without neighbours; ``pull`` of its couplings; ``chance`` = odds / (1 + odds)
-    and ``rising``, its running sum; ``used``: 1 where hit; ``boost``: by how much the hits beside
-    the cell raise its odds; ``touching``: how many these are.
+    Arrays (cells + 1,): the last place stands for the cells that are not there, beside those at
+    the edge; it cannot be hit.
+
+    ``odds`` of a hit without neighbours; ``pull`` of its couplings; ``rising``: running sum of the
+    cells' chances odds / (1 + odds) as whole numbers, the ``weight``; ``guide`` (GUIDES + 1,): the
+    first block of cells whose sum may exceed a step; ``used``: 1 where hit; ``boost``: by how much
+    the hits beside the cell raise its odds; ``touching``: how many these are; ``room`` for numbers.
     """
 
-    odds: Doubles
-    pull: Doubles
-    chance: Doubles
-    rising: Doubles
-    boost: Doubles
+    odds: Array
+    pull: Array
+    weight: Integers
+    rising: Halves
+    guide: Halves
+    boost: Array
     used: Flags
     touching: Flags
+    room: Array
 
 
 @compiled
 def empty_sites(cells: int) -> Sites:
     """Room for a layer of ``cells`` cells."""
+    size = cells + 1
+    flags = (size + _WORD - 1) // _WORD * _WORD
+    blocks = (size + BLOCK - 1) // BLOCK
     return Sites(
-        np.empty(cells), np.empty(cells), np.empty(cells), np.empty(cells), np.empty(cells),
-        np.empty(cells, dtype=np.uint8), np.empty(cells, dtype=np.uint8),
+        np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32),
+        np.empty(size, dtype=np.int32), np.empty(BLOCK * blocks, dtype=np.uint32),
+        np.empty(GUIDES + 1, dtype=np.uint32), np.empty(size, dtype=np.float32),
+        np.zeros(flags, dtype=np.uint8), np.empty(size, dtype=np.uint8),
+        np.empty(size, dtype=np.float32),
     )  # fmt: skip
 
 
-@inlined
+@compiled
 def look(sites: Sites, logits: Array, spill: Array) -> None:
-    """Begin without hits, from the logits (cells,) and the roots of the couplings (cells,).
-
-    Spends the logits.
-    """
-    odds, pull, chance, boost = sites.odds, sites.pull, sites.chance, sites.boost
+    """Begin without hits, from the logits (cells,) and the roots of the couplings (cells,)."""
     cells = logits.shape[0]
-    for cell in range(cells):  # short loops: the compiler does many cells at once
-        logits[cell] = exp(np.float32(0.5) * logits[cell])
-    for cell in range(cells):
-        pull[cell] = np.float64(spill[cell]) / np.float64(logits[cell])
-    for cell in range(cells):
-        odds[cell] = np.float64(logits[cell]) * np.float64(logits[cell])
-    for cell in range(cells):
-        chance[cell] = odds[cell] / (1.0 + odds[cell])
-    boost[:] = 1.0
+    sites.boost[:] = np.float32(1.0)
     sites.used[:] = 0
     sites.touching[:] = 0
-    total = 0.0
+    _set_odds(sites.odds, sites.pull, logits, spill)
+    total = _set_chances(sites.room, sites.odds, cells)
+    _set_weights(sites.weight, sites.room, np.float32(0.999 * WHOLE) / max(total, LEAST_CHANCE))
+    sites.odds[cells] = np.float32(0.0)
+    sites.pull[cells] = np.float32(0.0)
+    sites.weight[cells] = 0
+    _add_up(sites.weight, sites.rising, sites.guide)
+
+
+# Short loops over plain arrays: the compiler does many cells at once.
+
+
+@compiled
+def _set_odds(odds: Array, pull: Array, logits: Array, spill: Array) -> None:
+    for cell in range(logits.shape[0]):
+        root = exp(np.float32(0.5) * logits[cell])
+        there = logits[cell] >= LEAST_LOGIT
+        odds[cell] = root * root if there else np.float32(0.0)
+        pull[cell] = spill[cell] / root if there else np.float32(0.0)
+
+
+@compiled
+def _set_chances(chance: Array, odds: Array, cells: int) -> np.float32:
+    total = np.float32(0.0)
     for cell in range(cells):
-        total += sites.chance[cell]
-        sites.rising[cell] = total
+        chance[cell] = odds[cell] / (np.float32(1.0) + odds[cell])
+        total += chance[cell]
+    return total
+
+
+@compiled
+def _set_weights(weight: Integers, chance: Array, scale: np.float32) -> None:
+    for cell in range(weight.shape[0] - 1):
+        weight[cell] = np.int32(chance[cell] * scale)
+
+
+@compiled
+def _add_up(weight: Integers, rising: Halves, guide: Halves) -> None:
+    """The running sum of the weights; its guide (H. Chen, Y. Asau, AIIE Trans. 6 (1974) 163)."""
+    total = 0
+    for cell in range(weight.shape[0]):
+        total += weight[cell]
+        rising[cell] = total
+    rising[weight.shape[0] :] = total
+    guide[:] = 0
+    for block in range(rising.shape[0] // BLOCK):
+        guide[(rising[BLOCK * block + BLOCK - 1] >> _GUIDE_SHIFT) + np.uint32(1)] = block + 1
+    most = np.uint32(0)
+    for step in range(GUIDES + 1):
+        most = max(most, guide[step])
+        guide[step] = most
 
 
 @inlined
-def put(sites: Sites, cell: int, beside: Integers) -> None:
+def by_chance(sites: Sites, half: np.uint64) -> np.uint64:
+    """A cell drawn by its weight, from 32 random bits."""
+    rising = sites.rising
+    value = np.uint32(upper(half * np.uint64(rising[-1])))
+    cell = np.uint64(sites.guide[value >> _GUIDE_SHIFT]) * np.uint64(BLOCK)
+    while rising[cell + np.uint64(BLOCK - 1)] <= value:
+        cell += np.uint64(BLOCK)
+    cell += np.uint64(4) * np.uint64(rising[cell + np.uint64(3)] <= value)
+    cell += np.uint64(2) * np.uint64(rising[cell + np.uint64(1)] <= value)
+    return cell + np.uint64(rising[cell] <= value)
+
+
+@inlined
+def put(sites: Sites, cell: Index, beside: Integers) -> None:
     """Hit a cell; ``beside`` (cells, SIDES)."""
     sites.used[cell] = 1
+    own = sites.pull[cell]
     for side in range(SIDES):
         other = beside[cell, side]
-        if other >= 0:
-            sites.boost[other] *= 1.0 + sites.pull[cell] * sites.pull[other]
-            sites.touching[other] += 1
+        sites.boost[other] *= np.float32(1.0) + own * sites.pull[other]
+        sites.touching[other] += np.uint8(1)
 
 
 @inlined
-def take(sites: Sites, cell: int, beside: Integers) -> None:
+def take(sites: Sites, cell: Index, beside: Integers) -> None:
     """Undo :func:`put`."""
     sites.used[cell] = 0
+    own = sites.pull[cell]
     for side in range(SIDES):
         other = beside[cell, side]
-        if other >= 0:
-            sites.boost[other] /= 1.0 + sites.pull[cell] * sites.pull[other]
-            sites.touching[other] -= 1
+        sites.boost[other] /= np.float32(1.0) + own * sites.pull[other]
+        sites.touching[other] -= np.uint8(1)
 
 
 @compiled
@@ -106,19 +184,40 @@ def draw_hits(sites: Sites, wanted: int, beside: Integers, hit: Integers, words:
     Args:
         sites: the cells, without hits.
         wanted: number of hits; there are fewer only where too few cells can be hit.
-        beside: (cells, SIDES) cells that share a side, or -1.
+        beside: (cells, SIDES) cells that share a side, or the number of cells.
         hit: (cells,) result: the cells that are hit come first.
         words: (2,) random state.
     """
+    need = sites.room
+    _draw_needs(sites.odds, need, words)
     found = 0
-    for cell in range(sites.odds.shape[0]):
-        odds = sites.odds[cell] * sites.boost[cell]
-        if uniform(words) * (1.0 + odds) < odds:
+    for cell in range(beside.shape[0]):
+        if sites.boost[cell] > need[cell]:
             put(sites, cell, beside)
             hit[found] = cell
             found += 1
     found = _add(sites, wanted, found, beside, hit, words)
     return _remove(sites, wanted, found, beside, hit, words)
+
+
+@compiled
+def _draw_needs(odds: Array, need: Array, words: Words) -> None:
+    """By how much the odds of every cell must be raised to make it a hit."""
+    half = odds.shape[0] // 2
+    first, step = words[0], words[1]
+    for k in range(half):
+        word = mixed(first + np.uint64(k + 1) * step)
+        need[k] = _odds_drawn(upper(word)) / odds[k]
+        need[k + half] = _odds_drawn(lower(word)) / odds[k + half]
+    words[0] = first + np.uint64(half) * step
+    need[-1] = _odds_drawn(upper(bits(words))) / odds[-1]
+
+
+@inlined
+def _odds_drawn(half: np.uint64) -> np.float32:
+    """u / (1 - u) for an even u that is never 0, from 32 random bits."""
+    u = (np.float32(np.int32(half >> np.uint64(1))) + np.float32(0.5)) * np.float32(1.0 / WHOLE)
+    return u / (np.float32(1.0) - u)
 
 
 @inlined
@@ -129,23 +228,20 @@ def _add(
 
     Where that takes too long, nearly all cells are hit: the likeliest of the others follow.
     """
-    total = sites.rising[-1]
     tries = 0
-    while found < wanted and tries < TRIES and total > 0.0:
-        cell = find(sites.rising, uniform(words) * total)
+    while found < wanted and tries < TRIES and sites.rising[-1] > 0:
+        cell = by_chance(sites, lower(bits(words)))
         tries += 1
         if sites.used[cell] == 0:
             put(sites, cell, beside)
             hit[found] = cell
             found += 1
     while found < wanted:
-        likeliest = -1
-        for cell in range(sites.used.shape[0]):
-            if sites.used[cell] == 1 or sites.chance[cell] < LEAST_CHANCE:
-                continue
-            if likeliest < 0 or sites.chance[cell] > sites.chance[likeliest]:
-                likeliest = cell
-        if likeliest < 0:
+        likeliest, most = 0, np.float32(0.0)
+        for other in range(beside.shape[0]):
+            if sites.used[other] == 0 and sites.odds[other] > most:
+                likeliest, most = other, sites.odds[other]
+        if most == np.float32(0.0):
             return found
         put(sites, likeliest, beside)
         hit[found] = likeliest
@@ -158,15 +254,18 @@ def _remove(
     sites: Sites, wanted: int, found: int, beside: Integers, hit: Integers, words: Words
 ) -> int:
     """Remove hits by one minus the probability of their cells, until their number is right."""
+    against = sites.room
     while found > wanted:
-        total = 0.0
+        total = np.float32(0.0)
         for k in range(found):
-            total += 1.0 / (1.0 + sites.odds[hit[k]] * sites.boost[hit[k]])
-        left = uniform(words) * total
+            cell = hit[k]
+            against[k] = np.float32(1.0) / (np.float32(1.0) + sites.odds[cell] * sites.boost[cell])
+            total += against[k]
+        left = np.float32(uniform(words)) * total
         chosen = found - 1
         for k in range(found):
-            left -= 1.0 / (1.0 + sites.odds[hit[k]] * sites.boost[hit[k]])
-            if left <= 0.0:
+            left -= against[k]
+            if left <= np.float32(0.0):
                 chosen = k
                 break
         take(sites, hit[chosen], beside)

@@ -10,104 +10,113 @@ from __future__ import annotations
 
 import numpy as np
 
-from caloforge.sampling.arrays import Doubles, Integers, Words
+from caloforge.sampling.arrays import Doubles, Halves, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
-from caloforge.sampling.hits import SIDES, Sites, put, take
-from caloforge.sampling.moments import MOMENTS, basis, quadratic
-from caloforge.sampling.random import find, uniform
+from caloforge.sampling.hits import SIDES, Sites, by_chance, put, take
+from caloforge.sampling.moments import Five, Symmetric, added, basis, quadratic
+from caloforge.sampling.random import bits, lower, one_of, share, upper
 from caloforge.sampling.spectra import Places, Spectra, draw_node
 
-SURE = 0.95
-"""Hits of cells with more chance stay: far from the wanted moments the chain would give them up and
-not find back in time."""
+SURE = np.float32(19.0)
+"""Hits of cells with greater odds stay: far from the wanted moments the chain would give them up
+and not find back in time."""
 
 
 @inlined
-def _proposal(sites: Sites, cell: int, touching: int, count: int) -> float:
-    """Probability to propose a cell, times 2."""
-    by_chance = sites.chance[cell] / sites.rising[-1]
-    return float(by_chance + touching / (SIDES * count))
+def _target(sites: Sites, count: int, beside: Halves, hit: Halves, half: np.uint64) -> np.uint64:
+    """A cell to move a hit to, from 32 random bits."""
+    rest = (half << np.uint64(1)) & np.uint64(0xFFFFFFFF)
+    number = one_of(rest, SIDES * count)
+    near = hit[number // np.uint64(SIDES)]
+    neighbour = np.uint64(beside[near, number % np.uint64(SIDES)])
+    other = by_chance(sites, rest)
+    return other if half >> np.uint64(31) == 0 else neighbour
 
 
 @inlined
-def _target(sites: Sites, count: int, beside: Integers, hit: Integers, words: Words) -> int:
-    """A cell to move a hit to, or -1."""
-    if uniform(words) < 0.5:
-        return find(sites.rising, uniform(words) * sites.rising[-1])
-    side = int(uniform(words) * SIDES)
-    return int(beside[hit[int(uniform(words) * count)], side])
+def _movable_first(sites: Sites, count: int, hit: Halves, node: Halves) -> int:
+    """Sort the hits that stay to the end; returns how many do not."""
+    movable = count
+    for k in range(count - 1, -1, -1):
+        if sites.odds[hit[k]] > SURE:
+            movable -= 1
+            _swap(hit, k, movable)
+            _swap(node, k, movable)
+    return movable
+
+
+@inlined
+def _swap(values: Halves, one: int, other: int) -> None:
+    values[one], values[other] = values[other], values[one]
 
 
 @compiled
 def move_hits(
-    tries: int,
+    tries: float,
     sites: Sites,
     count: int,
-    beside: Integers,
-    hit: Integers,
-    node: Integers,
+    beside: Halves,
+    hit: Halves,
+    node: Halves,
     decoded: Places,
     spectra: Spectra,
     x: Doubles,
     y: Doubles,
-    matrix: Doubles,
-    left: Doubles,
-    places: Doubles,
+    centre: tuple[float, float],
+    matrix: Symmetric,
+    left: Five,
     words: Words,
-) -> None:
-    """Try to move hits.
+) -> Five:
+    """Try to move hits; returns what is then wanted minus expected.
 
     Args:
-        tries: how often.
+        tries: how often, for every hit.
         sites, count, beside, hit: the field and its hits, see :func:`.hits.draw_hits`.
         node: (count,) nodes of the hits' spectra.
         decoded: what the decoder says of the layer's spectra.
         spectra: the tabulated spectra.
-        x, y: (cells,) positions from the wanted centre.
+        x, y: (cells,) positions.
+        centre: the wanted centre.
         matrix: inverse covariance of the moments.
-        left: (MOMENTS,) wanted minus expected moments.
-        places: (count, MOMENTS) basis of the hits.
+        left: wanted minus expected moments.
         words: (2,) random state.
     """
-    new = np.empty(MOMENTS)
-    after = np.empty(MOMENTS)
+    odds, boost, weight, touching = sites.odds, sites.boost, sites.weight, sites.touching
+    # the probability to propose a cell, but for a factor: its weight, and so much a hit beside it
+    each = np.float32(sites.rising[-1]) / np.float32(SIDES * count)
     before = quadratic(matrix, left)
-    for _ in range(tries):
-        moved = int(uniform(words) * count)
+    movable = _movable_first(sites, count, hit, node)
+    for _ in range(int(tries * movable)):
+        word = bits(words)
+        moved = one_of(upper(word), movable)
         old = hit[moved]
-        if sites.chance[old] > SURE:
+        goal = _target(sites, count, beside, hit, lower(word))
+        if goal >= np.uint64(beside.shape[0]) or sites.used[goal] == 1:
             continue
-        goal = _target(sites, count, beside, hit, words)
-        if goal < 0 or sites.used[goal] == 1:
-            continue
-        link, touch = 1.0, 0
+        link, touch = np.float32(1.0), np.float32(touching[old])
         for side in range(SIDES):
             if beside[old, side] == goal:
-                link = 1.0 + sites.pull[old] * sites.pull[goal]
-                touch = 1
-        there = sites.odds[goal] * sites.boost[goal] / link
-        there *= _proposal(sites, old, sites.touching[old] + touch, count)
-        here = sites.odds[old] * sites.boost[old]
-        here *= _proposal(sites, goal, sites.touching[goal], count)
-        limit = uniform(words) * here / there
-        if limit > exp(np.float32(0.5 * before)):
-            continue
+                link += sites.pull[old] * sites.pull[goal]
+                touch += np.float32(1.0)
+        there = odds[goal] * boost[goal] * (np.float32(weight[old]) + touch * each)
+        here = odds[old] * boost[old] * link
+        here *= np.float32(weight[goal]) + np.float32(touching[goal]) * each
         goal_node = draw_node(decoded, goal, spectra.grid, words)
-        basis(x[goal], y[goal], new)
-        for a in range(MOMENTS):
-            after[a] = (
-                left[a]
-                + spectra.mean[node[moved]] * places[moved, a]
-                - spectra.mean[goal_node] * new[a]
-            )
+        here_x, here_y = x[old] - centre[0], y[old] - centre[1]
+        new_x, new_y = x[goal] - centre[0], y[goal] - centre[1]
+        after = added(left, spectra.mean[node[moved]], basis(here_x, here_y))
+        after = added(after, -spectra.mean[goal_node], basis(new_x, new_y))
         chi2 = quadratic(matrix, after)
-        if limit < exp(np.float32(0.5 * (before - chi2))):
+        limit = share(upper(bits(words))) * here
+        if limit < there * exp(np.float32(0.5 * (before - chi2))):
             take(sites, old, beside)
             put(sites, goal, beside)
             hit[moved] = goal
             node[moved] = goal_node
-            before = chi2
-            for a in range(MOMENTS):
-                left[a] = after[a]
-                places[moved, a] = new[a]
+            before, left = chi2, after
+            if odds[goal] > SURE:
+                movable = _movable_first(sites, count, hit, node)
+                if movable == 0:
+                    break
+    return left

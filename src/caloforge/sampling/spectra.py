@@ -13,28 +13,50 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Integers, State, Words
+from caloforge.sampling.arrays import Array, Doubles, Flags, Halves, Index, State, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.functions import exp, sigmoid
+from caloforge.sampling.functions import exp
 from caloforge.sampling.networks import Perceptron
-from caloforge.sampling.random import find, uniform
+from caloforge.sampling.random import bits, lower, share, uniform, upper
 
 REACH = 2.0
 """The grid's nodes lie evenly between -REACH and REACH in the inputs of the network of spectra."""
 
 
+RANKS = 64
+"""Nodes are told apart in so many steps where they are ordered by their variance."""
+
+
 class Spectra(NamedTuple):
     """``grid``: nodes a side; for every node the running sum, the mean and the variance.
 
-    ``rising`` (nodes, bins); ``mean``, ``variance`` (nodes,) MeV; ``inner`` (bins, steps + 1) MeV:
-    the energies at equal steps of probability inside every bin.
+    ``rising`` (nodes, bins); ``mean``, ``variance`` (nodes,) MeV; ``rank`` (nodes,) of the variance
+    in RANKS steps; ``inner`` (bins, steps + 1) MeV: the energies at equal steps of
+    probability inside every bin; ``alias`` (nodes, bins) and ``mask``: see :func:`alias_table`.
     """
 
     grid: int
     rising: Doubles
     mean: Doubles
     variance: Doubles
+    rank: Flags
     inner: Doubles
+    alias: Halves
+    mask: int
+
+
+def spectra_of(grid: int, share: Doubles, inner: Doubles) -> Spectra:
+    """Spectra of the nodes from the shares (nodes, bins) of the bins, see :class:`Spectra`."""
+    low, high = inner[:, :-1], inner[:, 1:]
+    mean = share @ ((low + high) / 2).mean(axis=1)
+    square = share @ ((low**2 + low * high + high**2) / 3).mean(axis=1)
+    variance = square - mean**2
+    order = variance.argsort(kind="stable").argsort(kind="stable")
+    rank = (order * RANKS // len(order)).astype(np.uint8)
+    alias = np.empty(share.shape, dtype=np.uint32)
+    mask = 2 ** (share.shape[1] - 1).bit_length() - 1  # as many bits as a bin's number needs
+    alias_table(share, np.uint32(mask), alias)
+    return Spectra(grid, share.cumsum(axis=1), mean, variance, rank, inner, alias, mask)
 
 
 def tabulate(state: State, name: str, grid: int) -> Spectra:
@@ -45,61 +67,145 @@ def tabulate(state: State, name: str, grid: int) -> Spectra:
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
     inner = state[f"{name}.inner"].astype(np.float64)
-    low, high = inner[:, :-1], inner[:, 1:]
-    mean = share @ ((low + high) / 2).mean(axis=1)
-    square = share @ ((low**2 + low * high + high**2) / 3).mean(axis=1)
-    return Spectra(grid, share.cumsum(axis=1), mean, square - mean**2, inner)
+    return spectra_of(grid, share, inner)
+
+
+@compiled
+def alias_table(share: Doubles, mask: np.uint32, table: Halves) -> None:
+    """Tables to draw bins at once (A. Walker; M. Vose, IEEE Trans. Softw. Eng. 17 (1991) 972).
+
+    All bins are drawn alike; a bin is kept where 32 more random bits are less than its entry, else
+    the entry's low bits are the bin to take instead.
+
+    Args:
+        share: (nodes, bins) shares, sums of 1.
+        mask: the low bits.
+        table: (nodes, bins) result.
+    """
+    nodes, bins = share.shape
+    scaled = np.empty(bins)
+    stack = np.empty(bins, dtype=np.int64)  # bins with too little from below, others from above
+    for node in range(nodes):
+        few, many = 0, bins
+        for number in range(bins):
+            scaled[number] = share[node, number] * bins
+            if scaled[number] < 1.0:
+                stack[few] = number
+                few += 1
+            else:
+                many -= 1
+                stack[many] = number
+        while few > 0 and many < bins:
+            few -= 1
+            small, large = stack[few], stack[many]
+            keep = np.uint32(max(scaled[small], 0.0) * 4294967295.0)
+            table[node, small] = (keep & ~mask) | np.uint32(large)
+            scaled[large] -= 1.0 - scaled[small]
+            if scaled[large] < 1.0:
+                many += 1
+                stack[few] = large
+                few += 1
+        for k in range(few):
+            table[node, stack[k]] = ~mask | np.uint32(stack[k])
+        for k in range(many, bins):
+            table[node, stack[k]] = ~mask | np.uint32(stack[k])
+
+
+NEAR = 5.0
+"""Energies further from the wanted one, in its widths, are not drawn where that one is exact."""
+
+LEAST_MASS = 1e-9
+"""Bins near the wanted energy with less probability are not drawn from."""
+
+REFUSALS = 24
+"""Refused energies near the wanted one before a spectrum is tilted bin by bin."""
 
 
 class Places(NamedTuple):
-    """Where the cells of a layer lie on the grid of spectra.
-
-    ``a``, ``b`` (groups,) from the decoder; ``offset_a``, ``offset_b`` (cells,) are added to those
-    of the cell's ``group`` (cells,).
-    """
+    """Where the cells of a layer lie on the grid of spectra: (cells,) each, 0 .. grid - 1."""
 
     a: Array
     b: Array
-    offset_a: Array
-    offset_b: Array
-    group: Integers
 
 
 @inlined
-def draw_node(places: Places, cell: int, grid: int, words: Words) -> int:
+def draw_node(places: Places, cell: Index, grid: int, words: Words) -> int:
     """One of the four nodes around a cell's place, by its bilinear weight."""
-    group = places.group[cell]
-    a = (grid - 1) * sigmoid(places.a[group] + places.offset_a[cell])
-    b = (grid - 1) * sigmoid(places.b[group] + places.offset_b[cell])
-    i = min(int(a), grid - 2)
-    j = min(int(b), grid - 2)
-    if uniform(words) < a - i:
-        i += 1
-    if uniform(words) < b - j:
-        j += 1
-    return i * grid + j
+    a, b = places.a[cell], places.b[cell]
+    most = np.int64(grid - 2)
+    i, j = min(np.int64(a), most), min(np.int64(b), most)
+    word = bits(words)
+    i += np.int64(share(upper(word)) < a - np.float32(i))
+    j += np.int64(share(lower(word)) < b - np.float32(j))
+    return int(i * grid + j)
 
 
 @inlined
-def energy_in_bin(inner: Doubles, number: int, share: float) -> float:
-    """Energy (MeV) below which the ``share`` of a bin's energies lies."""
-    steps = inner.shape[1] - 1
-    place = share * steps
-    k = min(int(place), steps - 1)
-    return float(inner[number, k] + (place - k) * (inner[number, k + 1] - inner[number, k]))
+def energy_in_bin(inner: Doubles, number: Index, half: np.uint64) -> float:
+    """An energy (MeV) of a bin, from 32 random bits."""
+    place = half * np.uint64(inner.shape[1] - 1)
+    k = upper(place)
+    low = inner[number, k]
+    return float(low + share(lower(place)) * (inner[number, k + np.uint64(1)] - low))
 
 
 @inlined
 def draw_energy(spectra: Spectra, node: int, words: Words) -> float:
     """An energy (MeV) from a node's spectrum."""
-    number = find(spectra.rising[node], uniform(words))
-    return energy_in_bin(spectra.inner, number, uniform(words))
+    bins = spectra.alias.shape[1]
+    word = bits(words)
+    place = upper(word) * np.uint64(bins)
+    number = upper(place)
+    entry = spectra.alias[node, number]
+    if lower(place) >= np.uint64(entry):
+        number = np.uint64(entry) & np.uint64(spectra.mask)
+    return energy_in_bin(spectra.inner, number, lower(word))
+
+
+@inlined
+def _first_above(inner: Doubles, step: int, energy: float) -> int:
+    """The first bin whose energy at a step exceeds ``energy``, at most the last bin."""
+    low, high = 0, inner.shape[0] - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if inner[middle, step] > energy:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 @compiled
 def draw_energy_near(
     spectra: Spectra, node: int, centre: float, weight: float, words: Words
 ) -> float:
+    """An energy from a node's spectrum times exp(-weight (e - centre)^2 / 2), by refusing.
+
+    Only bins within NEAR times the width of that Gaussian are drawn.
+    """
+    inner, rising = spectra.inner, spectra.rising[node]
+    reach = NEAR / np.sqrt(weight)
+    begin = _first_above(inner, inner.shape[1] - 1, centre - reach)
+    end = _first_above(inner, 0, centre + reach)  # where the next bins begin, or the last one
+    below = rising[begin - 1] if begin > 0 else 0.0
+    mass = rising[end] - below
+    half = np.float32(-0.5 * weight)
+    if mass > LEAST_MASS:
+        for _ in range(REFUSALS):
+            word = bits(words)
+            value = below + mass * np.float64(share(upper(word)))
+            number = begin
+            while number < end and rising[number] <= value:
+                number += 1
+            drawn = energy_in_bin(inner, number, lower(word))
+            away = np.float32(drawn - centre)
+            if share(upper(bits(words))) < exp(half * away * away):
+                return drawn
+    return _draw_by_bins(spectra, node, centre, weight, words)
+
+
+@compiled
+def _draw_by_bins(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
     """An energy from a node's spectrum times exp(-weight (e - centre)^2 / 2), bin by bin.
 
     Slow: for the few cells where drawing and refusing would take too long.
@@ -128,4 +234,4 @@ def draw_energy_near(
     low, high = inner[chosen, 0], inner[chosen, steps]
     if low < centre < high and weight * (high - low) ** 2 > 1.0:
         return centre
-    return energy_in_bin(inner, chosen, uniform(words))
+    return energy_in_bin(inner, chosen, upper(bits(words)))
