@@ -166,7 +166,7 @@ def test_bins_share_hits_and_energy() -> None:
 def test_spectra_are_drawn_as_they_are_learned() -> None:
     torch.manual_seed(3)
     energy = np.random.default_rng(1).lognormal(-1, 1.5, 20_000).astype(np.float32)
-    network = TorchSpectra(16, 8)
+    network = TorchSpectra(16, 8, 6)
     network.fit(energy[energy > 1e-3], 1e-3)
     state = {f"s.{name}": value.detach().numpy() for name, value in network.state_dict().items()}
     spectra = tabulate(state, "s", 8)

@@ -63,7 +63,8 @@ def tabulate(state: State, name: str, grid: int) -> Spectra:
     """Tabulate the network of spectra on its grid."""
     side = np.linspace(-REACH, REACH, grid, dtype=np.float32)
     nodes = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
-    logits = Perceptron(state, f"{name}.network", open_end=True)(nodes).astype(np.float64)
+    knots = Perceptron(state, f"{name}.network", open_end=True)(nodes).astype(np.float64)
+    logits = knots @ state[f"{name}.basis"].astype(np.float64) + state[f"{name}.common"]
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
     inner = state[f"{name}.inner"].astype(np.float64)

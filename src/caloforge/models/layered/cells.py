@@ -59,7 +59,7 @@ class Cells(nn.Module):
         ring = torch.from_numpy(grid.ring)[:, None].expand(-1, 3, -1)
         self.ring: torch.Tensor = nn.Buffer(ring, persistent=False)
         self.field = Field(grid, group)
-        self.spectra = Spectra(config.bins, config.spectra_grid)
+        self.spectra = Spectra(config.bins, config.spectra_grid, config.spectra_knots)
 
     def begin(self, hit_share: torch.Tensor) -> None:
         """Start from the share of showers that hit each cell, (layers, cells)."""

@@ -34,29 +34,31 @@ class LayeredConfig(ModelConfig):
     latents: PositiveInt = 8
     """Learned numbers of a layer, beside its energy, hits, centres and widths."""
     encoder: Sizes = (256, 128)
-    decoder: Sizes = (256, 256, 128)
+    decoder: Sizes = (224, 224, 96)
     bins: PositiveInt = 128
     """Bins of the cells' spectra."""
     spectra_grid: Annotated[int, Field(ge=2)] = 32
     """Nodes a side of the grid of tabulated spectra."""
+    spectra_knots: Annotated[int, Field(ge=4)] = 32
+    """Coefficients of the spline that tells a node's spectrum from the others."""
     components: PositiveInt = 6
     """Gaussians of every mixture."""
     width: PositiveInt = 24
     """Inner size of the small network of every number of a layer."""
     energy_memory: PositiveInt = 96
-    shape_memory: PositiveInt = 128
+    shape_memory: PositiveInt = 112
     """Sizes of the recurrent states of the two stages."""
 
-    cell_steps: PositiveInt = 6000
+    cell_steps: PositiveInt = 5000
     """Steps of the encoder and the decoder; then come the steps of the two stages."""
     energy_steps: PositiveInt = 4000
-    shape_steps: PositiveInt = 8000
-    refine_steps: NonNegativeInt = 1000
+    shape_steps: PositiveInt = 6500
+    refine_steps: NonNegativeInt = 1200
     """Steps at the end in which the decoder learns against the sampler's own draws."""
     cell_rate: PositiveFloat = 2e-3
     energy_rate: PositiveFloat = 2e-3
     shape_rate: PositiveFloat = 2e-3
-    refine_rate: PositiveFloat = 1e-3
+    refine_rate: PositiveFloat = 5e-4
     """Largest learning rates; each rises over the first 5 % of its steps and falls to zero."""
     energy_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     energy_decay: NonNegativeFloat = 3e-2
@@ -70,7 +72,7 @@ class LayeredConfig(ModelConfig):
     """Weight in the last phase of what the sampler's draws do not depend on, since a layer's hits
     and moments are given: the expected ones. Else they drift."""
 
-    tries: NonNegativeFloat = 4.0
+    tries: NonNegativeFloat = 3.0
     """Tries to move a hit of a layer, for each of its hits and ten more."""
     tolerances: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.02, 0.04, 0.08)
     """How near the cells come to a layer's energy (relative), centres and widths (cells)."""

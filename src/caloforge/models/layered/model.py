@@ -271,8 +271,8 @@ class Layered(GradientModel):
         standard = self._features(layers)
         with torch.no_grad():
             latents = self.cells.some_latents(hits, standard)
-        resting = (*self.cells.embedding.parameters(), *list(self.cells.spectra.parameters())[:-1])
-        for part in resting:  # the encoder's embedding, and spectra but for one common factor
+        resting = (self.cells.embedding, self.cells.spectra.network)  # the first is the encoder's
+        for part in resting:
             part.requires_grad_(False)
         decoded = self.cells.decode(standard, latents)
         logits = self.cells.logits(decoded, self._there(layers.begin))

@@ -1,6 +1,8 @@
 """Spectra of single cells: common bins, and a network that makes a grid of histograms in them.
 
-What they mean: :mod:`caloforge.sampling.spectra`.
+The logarithm of a histogram is one of all nodes, bin by bin, plus a spline of the node: structures
+like the multiples of the MIP are common to all cells, what tells cells apart is smooth. What they
+mean: :mod:`caloforge.sampling.spectra`.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.interpolate import BSpline
 from scipy.special import ndtri
 from torch import nn
 
@@ -26,12 +29,15 @@ class Spectra(nn.Module):
     Args:
         bins: number of bins.
         grid: nodes a side.
+        knots: coefficients of a node's spline; as many as bins: every bin for itself.
     """
 
-    def __init__(self, bins: int, grid: int) -> None:
+    def __init__(self, bins: int, grid: int, knots: int) -> None:
         super().__init__()
         self.bins, self.grid = bins, grid
-        self.network = perceptron([2, HIDDEN, HIDDEN, bins], open_end=True)
+        self.network = perceptron([2, HIDDEN, HIDDEN, knots], open_end=True)
+        self.common = nn.Parameter(torch.zeros(bins))
+        self.basis: torch.Tensor = nn.Buffer(torch.from_numpy(splines(bins, knots)).float())
         self.inner: torch.Tensor = nn.Buffer(torch.zeros(bins, INNER_STEPS + 1))
         self.score: torch.Tensor = nn.Buffer(torch.zeros(bins))
         """The middle of every bin as a quantile of the standard normal distribution."""
@@ -43,9 +49,7 @@ class Spectra(nn.Module):
         self.inner.copy_(torch.from_numpy(inner))
         self.score.copy_(torch.from_numpy(ndtri(np.cumsum(share) - share / 2)))
         with torch.no_grad():
-            last = self.network[-1]
-            assert isinstance(last, nn.Linear)
-            last.bias.copy_(torch.from_numpy(np.log(share)))
+            self.common.copy_(torch.from_numpy(np.log(share)))
 
     def bin_of(self, energy: torch.Tensor) -> torch.Tensor:
         """Bin numbers of energies (MeV)."""
@@ -55,8 +59,9 @@ class Spectra(nn.Module):
         """The histograms of all nodes, flat: (grid * grid * bins,)."""
         side = torch.linspace(-REACH, REACH, self.grid, device=self.inner.device)
         nodes = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1)
-        logits: torch.Tensor = self.network(nodes.flatten(0, 1))
-        return logits.float().softmax(-1).flatten()
+        with torch.autocast(side.device.type, enabled=False):  # as the sampler tabulates them
+            logits: torch.Tensor = self.network(nodes.flatten(0, 1)) @ self.basis + self.common
+            return logits.softmax(-1).flatten()
 
     def log_share(self, place: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
         """ln of the probability of bin ``number`` (n,) at ``place`` (n, 2)."""
@@ -86,6 +91,16 @@ class Spectra(nn.Module):
         of_j = torch.stack([1.0 - up, up], -1)
         weight = torch.cat([of_j * (1.0 - right)[:, None], of_j * right[:, None]], -1)
         return (i * self.grid + j)[:, None] + corner, weight
+
+
+def splines(bins: int, knots: int) -> NDArray[np.float64]:
+    """Cubic B-splines at the middles of evenly spaced bins, (knots, bins)."""
+    if knots >= bins:
+        return np.eye(bins)
+    inner = np.linspace(0.0, 1.0, knots - 2)
+    middles = (np.arange(bins) + 0.5) / bins
+    edges = np.concatenate([[0.0] * 3, inner, [1.0] * 3])
+    return np.asarray(BSpline.design_matrix(middles, edges, 3).toarray().T)
 
 
 def equal_bins(
