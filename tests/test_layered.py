@@ -32,7 +32,7 @@ from caloforge.models.layered.groups import groups_of
 from caloforge.models.layered.hits import Hits
 from caloforge.models.layered.mixtures import Chain, log_density
 from caloforge.models.layered.spectra import Spectra as TorchSpectra
-from caloforge.models.layered.spectra import equal_bins
+from caloforge.models.layered.spectra import equal_bins, splines
 from caloforge.models.layered.symmetry import Mirrors
 from caloforge.runtime import shower_noise
 from caloforge.runtime.engine import Engine
@@ -179,8 +179,31 @@ def test_spectra_are_drawn_as_they_are_learned() -> None:
     assert stats.chisquare(found, expected).pvalue > 1e-3
     assert drawn.mean() == pytest.approx(spectra.mean[20], rel=0.05)
     place = torch.tensor([[0.3, -0.7]])
-    total = sum(network.log_share(place, torch.tensor([k])).exp() for k in range(16))
-    assert float(total) == pytest.approx(1.0, abs=1e-5)
+    shares = [network.log_share(place, torch.tensor([k])).exp() for k in range(16)]
+    assert float(torch.cat(shares).sum().detach()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_splines_tell_nodes_apart_smoothly() -> None:
+    basis = splines(128, 32)
+    assert basis.shape == (32, 128)
+    assert basis.sum(0) == pytest.approx(np.ones(128))
+    assert ((basis > 0).sum(0) <= 4).all()
+    assert np.array_equal(splines(16, 16), np.eye(16))
+
+
+def test_means_of_spectra_are_those_of_what_is_drawn() -> None:
+    torch.manual_seed(4)
+    energy = np.random.default_rng(2).lognormal(-1, 1.5, 20_000).astype(np.float32)
+    network = TorchSpectra(16, 8, 6)
+    network.fit(energy[energy > 1e-3], 1e-3)
+    state = {f"s.{name}": value.detach().numpy() for name, value in network.state_dict().items()}
+    spectra = tabulate(state, "s", 8)
+    node = np.array([[2, 5], [0, 0], [7, 7]])
+    place = torch.from_numpy(np.log((node + 1e-6) / (7 - node + 1e-6)))  # sigmoid^-1(node / 7)
+    mean, variance = network.moments(place.float())
+    number = node[:, 0] * 8 + node[:, 1]
+    assert mean.detach().numpy() == pytest.approx(spectra.mean[number], rel=1e-3)
+    assert variance.detach().numpy() == pytest.approx(spectra.variance[number], rel=1e-2)
 
 
 # ------------------------------------------------------------------------------- cells
@@ -487,6 +510,38 @@ def test_links_join_hits_to_all_cells_beside_them() -> None:
 def test_only_equal_cartesian_layers_have_a_margin() -> None:
     with pytest.raises(ConfigError, match="calogan-lar has not the same cartesian cells"):
         Frame(load_detector("calogan-lar"), ANGLED)
+
+
+def test_expected_hits_and_moments_against_the_definition() -> None:
+    """chi2 of a layer's hits and moments, worked out with plain arrays; no coupling."""
+    calorimeter = load_detector("lcd-ecal-25").window(5, 5, "few")
+    model = build_model("layered", calorimeter, {"encoder": [8], "decoder": [8]})
+    assert isinstance(model, Layered)
+    cells, grid = model.cells, model.frame.grid
+    with torch.no_grad():
+        cells.field.coupling.fill_(-100.0)
+        cells.spectra.fit(np.linspace(0.1, 2, 2000, dtype=np.float32), 1e-3)
+        torch.nn.init.normal_(cells.offset)
+    rng = np.random.default_rng(3)
+    energy = np.where(rng.random(25) < 0.5, rng.uniform(0.2, 1.5, 25), 0.0)
+    cell = energy.nonzero()[0]
+    row = torch.full((len(cell),), 7)
+    size = torch.Size((25, 1, 25))
+    deposit = torch.from_numpy(energy[cell]).float()
+    hits = Hits(row, torch.from_numpy(cell), deposit, size)
+    decoded, logits = torch.randn(25, 3, cells.groups), torch.randn(size)
+    found = cells.apart(decoded, logits, hits, model.moments(hits))
+    chance = 1 / (1 + np.exp(-logits[:, 0, 7].numpy()))
+    spread = (chance * (1 - chance)).sum() + 0.1
+    chi2 = (chance.sum() - len(cell)) ** 2 / spread
+    assert float(found["hits"].detach()) == pytest.approx(0.5 * chi2, rel=1e-4)
+    said = (decoded[7, 1:, cells.group[cell]] + cells.offset[7, 1:, cell]).t()
+    mean, variance = (value.detach().numpy() for value in cells.spectra.moments(said))
+    e, x, y = energy[cell], grid.x[7, cell], grid.y[7, cell]
+    x, y = x - (e @ x) / e.sum(), y - (e @ y) / e.sum()
+    basis = [np.ones_like(x), x, y, x**2 - e @ x**2 / e.sum(), y**2 - e @ y**2 / e.sum()]
+    chi2 = sum(((e - mean) @ b) ** 2 / (variance @ b**2 + 0.1) for b in basis)
+    assert float(found["moments"].detach()) == pytest.approx(0.5 * chi2, rel=1e-3)
 
 
 # ----------------------------------------------------------------------- the whole model

@@ -73,12 +73,15 @@ def models(as_json: bool = JSON) -> None:
     }
     trained = {name: read_description(name)["detector"] for name in shipped_models()}
     recipes = {name: load_recipe(name).kind for name in recipe_names()}
-    lines = ["trained models (caloforge generate NAME)"]
-    lines += [f"  {name:18s} {text}" for name, text in trained.items()]
-    lines += ["model kinds"]
-    lines += [f"  {name:18s} {text}" for name, text in kinds.items()]
-    lines += ["recipes (caloforge train RECIPE)"]
-    lines += [f"  {name:18s} trains {kind}" for name, kind in recipes.items()]
+    blocks = {
+        "trained models (caloforge generate NAME)": trained,
+        "model kinds": kinds,
+        "recipes (caloforge train RECIPE)": {n: f"trains {kind}" for n, kind in recipes.items()},
+    }
+    width = max(len(name) for block in blocks.values() for name in block)
+    lines = []
+    for title, block in blocks.items():
+        lines += [title, *(f"  {name:{width}s}  {text}" for name, text in block.items())]
     report(
         "\n".join(lines), {"trained": trained, "kinds": kinds, "recipes": recipes}, False, as_json
     )
