@@ -28,7 +28,7 @@ caloforge generate {name} --energy 50 -n 1000 --seed 1 -o generated.h5
 
 ## Training
 
-{steps:,} steps in {minutes:.0f} minutes on two CPU cores (AMD EPYC), seed {seed}, caloforge
+{steps:,} steps in {minutes:.0f} minutes on one CPU core (AMD EPYC), seed {seed}, caloforge
 {version}{begun}. Recipe, digests of the data and geometry are in `artifact.json`.
 
 ## Limits

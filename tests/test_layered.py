@@ -46,7 +46,14 @@ from caloforge.sampling.mixtures import Chain as Weights
 from caloforge.sampling.mixtures import draw_chains
 from caloforge.sampling.moves import move_hits
 from caloforge.sampling.random import keys_of, seed, uniform
-from caloforge.sampling.spectra import Places, Spectra, draw_energy, spectra_of, tabulate
+from caloforge.sampling.spectra import (
+    Places,
+    Spectra,
+    draw_energy,
+    draw_energy_near,
+    spectra_of,
+    tabulate,
+)
 from caloforge.showers import Incident
 from caloforge.store import open_showers, write_showers
 from helpers import SAMPLES, lcd_showers
@@ -262,10 +269,23 @@ def test_cells_that_cannot_be_hit_are_not() -> None:
         assert sites.used[3:9].all()
 
 
-def test_moves_reach_the_field() -> None:
-    """All ways to hit 3 of 9 cells come as often as the field says."""
+def test_odds_do_not_overflow() -> None:
+    logits = np.full(625, -5.0, np.float32)
+    logits[[0, 300, 624]] = 100.0, np.inf, 60.0
+    count, sites = hits_of(logits, 3, 1)
+    assert count == 3
+    assert sites.used[[0, 300, 624]].all()
+    assert (sites.weight >= 0).all()
+    assert sites.rising[-1] < 2**31
+
+
+@pytest.mark.parametrize("sure", [None, 4])
+def test_moves_reach_the_field(sure: int | None) -> None:
+    """All ways to hit 3 of 9 cells come as often as the field says; sure cells stay as drawn."""
     rng = np.random.default_rng(3)
     logits = rng.normal(-1, 1, 9).astype(np.float32)
+    if sure is not None:
+        logits[sure] = 5.0
     spill = rng.uniform(0.3, 1.5, 9).astype(np.float32)
     x, y, beside = square(3)
     ways = [list(way) for way in combinations(range(9), 3)]
@@ -290,7 +310,10 @@ def test_moves_reach_the_field() -> None:
             (0.0, 0.0), none, (0.0, 0.0, 0.0, 0.0, 0.0), state,
         )  # fmt: skip
         found[ways.index(sorted(hit[:3]))] += 1
-    assert stats.chisquare(found, n * weight / weight.sum()).pvalue > 1e-3
+    same = np.array([sure is None or sure in way for way in ways])
+    assert found[same].sum() > 0.9 * n
+    expected = found[same].sum() * weight[same] / weight[same].sum()
+    assert stats.chisquare(found[same], expected).pvalue > 1e-3
 
 
 def test_the_field_is_what_is_learned() -> None:
@@ -350,6 +373,38 @@ def test_layers_get_the_wanted_numbers() -> None:
     for value, found in wanted.items():
         assert np.median(found) == pytest.approx(value, abs=0.05)  # the tolerance
         assert np.quantile(np.abs(found - value), 0.9) < 0.2
+
+
+def test_a_single_hit_lies_where_the_layer_has_its_centre() -> None:
+    out = filled([1.0, 2.0, -1.0, 0.0, 0.0], 1)
+    x, y = (a.ravel() - 3.0 for a in np.meshgrid(np.arange(7.0), np.arange(7.0), indexing="ij"))
+    chosen = out.argmax(1)
+    away = np.hypot(x[chosen] - 2.0, y[chosen] + 1.0)
+    assert out.sum(1) == pytest.approx(1.0)
+    assert (away < 0.1).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("centre", "weight"),
+    [(1.0, 50.0), (1.0, 0.5), (2.5, 4.0), (30.0, 1.0), (-5.0, 2.0), (0.4, 4e3)],
+)
+def test_energies_near_a_wanted_one_follow_spectrum_times_gaussian(
+    centre: float, weight: float
+) -> None:
+    """Against the numerical density, the wanted energy inside, at the edge of and far outside."""
+    rng = np.random.default_rng(5)
+    edge = np.array([0.1, 0.3, 0.35, 0.5, 1.0, 2.0, 9.0])
+    inner = np.linspace(edge[:-1], edge[1:], 17, axis=1)
+    share = rng.dirichlet(np.ones(6))[None]
+    spectra, state = spectra_of(1, share, inner), words(4)
+    drawn = [draw_energy_near(spectra, 0, centre, weight, state) for _ in range(4000)]
+    grid = np.linspace(0.1, 9.0, 400_001)
+    density = (share[0] / np.diff(edge))[np.searchsorted(edge, grid[:-1], side="right") - 1]
+    middle = (grid[1:] + grid[:-1]) / 2
+    exponent = -0.5 * weight * (middle - centre) ** 2
+    cdf = np.concatenate([[0.0], np.cumsum(density * np.exp(exponent - exponent.max()))])
+    ranks = np.interp(drawn, grid, cdf / cdf[-1])
+    assert stats.kstest(ranks, "uniform").pvalue > 1e-3
 
 
 def test_cells_keep_their_spectrum_where_nothing_is_asked_of_them() -> None:

@@ -1,6 +1,7 @@
 """The cells of a layer, given the layer's numbers and what the decoder says of every cell.
 
-1. Hits: a Markov field with exactly as many as wanted (:mod:`.hits`).
+1. Hits: a Markov field with exactly as many as wanted (:mod:`.hits`). A single one is drawn by its
+   odds and its distance from the wanted centre; the next steps are for more.
 2. Moves of hits, with the cells' energies integrated out, towards the layer's moments
    (:mod:`.moves`).
 3. Energies, hit after hit, those with the smallest variance first: each is drawn from its own
@@ -33,7 +34,7 @@ from caloforge.sampling.moments import (
     widened,
 )
 from caloforge.sampling.moves import move_hits
-from caloforge.sampling.random import bits, lower, seed, share, upper
+from caloforge.sampling.random import bits, lower, seed, share, uniform, upper
 from caloforge.sampling.spectra import (
     RANKS,
     Places,
@@ -154,6 +155,34 @@ def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, word
 
 
 @compiled
+def _single(
+    sites: Sites,
+    x: Doubles,
+    y: Doubles,
+    centre: tuple[float, float],
+    tolerance: float,
+    words: Words,
+) -> int:
+    """The cell of a layer's only hit, by its odds and its distance from the wanted centre."""
+    cells = x.shape[0]
+    nearest = np.inf
+    for cell in range(cells):
+        if sites.odds[cell] > 0.0:
+            nearest = min(nearest, (x[cell] - centre[0]) ** 2 + (y[cell] - centre[1]) ** 2)
+    total = 0.0
+    for cell in range(cells):
+        away = (x[cell] - centre[0]) ** 2 + (y[cell] - centre[1]) ** 2 - nearest
+        sites.room[cell] = sites.odds[cell] * exp(np.float32(-0.5 * away / tolerance**2))
+        total += sites.room[cell]
+    left = uniform(words) * total
+    for cell in range(cells):
+        left -= sites.room[cell]
+        if left < 0.0:
+            return cell
+    return int(np.argmax(sites.room[:cells]))
+
+
+@compiled
 def _fill_layer(
     sites: Sites,
     decoded: Places,
@@ -169,27 +198,29 @@ def _fill_layer(
 ) -> int:
     """Hit cells and their energies into ``found``; returns how many."""
     hit, node, energy = found.hit, found.node, found.energy
+    centre = (numbers[1], numbers[2])
+    if wanted == 1:
+        hit[0] = _single(sites, x, y, centre, layers.tolerance[1], words)
+        sites.used[hit[0]] = 1
+        energy[0] = max(numbers[0], layers.threshold)
+        return 1
     count = draw_hits(sites, wanted, beside, hit, words)
     if count == 0:
         return 0
-    if count > 1:
-        centre = (numbers[1], numbers[2])
-        left, variance = targets(numbers), tolerances(numbers, layers.tolerance)
-        for k in range(count):
-            node[k] = draw_node(decoded, hit[k], spectra.grid, words)
-            _place(k, found, x, y, centre)
-            left = added(left, -spectra.mean[node[k]], basis(found.x[k], found.y[k]))
-        matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
-        left = move_hits(
-            layers.tries * (count + FEW_HITS) / count, sites, count, beside, hit, node, decoded,
-            spectra, x, y, centre, matrix, left, words,
-        )  # fmt: skip
-        for k in range(count):
-            _place(k, found, x, y, centre)
-        matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
-        _draw_energies(count, found, spectra, matrix, left, words)
-    else:
-        energy[0] = numbers[0]
+    left, variance = targets(numbers), tolerances(numbers, layers.tolerance)
+    for k in range(count):
+        node[k] = draw_node(decoded, hit[k], spectra.grid, words)
+        _place(k, found, x, y, centre)
+        left = added(left, -spectra.mean[node[k]], basis(found.x[k], found.y[k]))
+    matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
+    left = move_hits(
+        layers.tries * (count + FEW_HITS) / count, sites, count, beside, hit, node, decoded,
+        spectra, x, y, centre, matrix, left, words,
+    )  # fmt: skip
+    for k in range(count):
+        _place(k, found, x, y, centre)
+    matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
+    _draw_energies(count, found, spectra, matrix, left, words)
     scale = numbers[0] / energy[:count].sum()
     for k in range(count):
         energy[k] = max(energy[k] * scale, layers.threshold)

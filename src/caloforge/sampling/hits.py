@@ -25,6 +25,9 @@ SIDES = 4
 LEAST_LOGIT = np.float32(-60.0)
 """Cells with less do not exist."""
 
+MOST_LOGIT = np.float32(40.0)
+"""Cells with more are as sure as these: odds must not overflow."""
+
 LEAST_CHANCE = np.float32(1e-30)
 """Of all cells together; that of any cell which exists is greater."""
 
@@ -47,8 +50,8 @@ _WORD = 8
 class Sites(NamedTuple):
     """The cells of one layer while its hits are drawn.
 
-    Arrays (cells + 1,): the last place stands for the cells that are not there, beside those at
-    the edge; it cannot be hit.
+    Arrays (cells + 1,), ``rising`` and ``used`` longer: the place behind the cells stands for those
+    that are not there, beside those at the edge; it cannot be hit.
 
     ``odds`` of a hit without neighbours; ``pull`` of its couplings; ``rising``: running sum of the
     cells' chances odds / (1 + odds) as whole numbers, the ``weight``; ``guide`` (GUIDES + 1,): the
@@ -104,7 +107,7 @@ def look(sites: Sites, logits: Array, spill: Array) -> None:
 @compiled
 def _set_odds(odds: Array, pull: Array, logits: Array, spill: Array) -> None:
     for cell in range(logits.shape[0]):
-        root = exp(np.float32(0.5) * logits[cell])
+        root = exp(np.float32(0.5) * min(logits[cell], MOST_LOGIT))
         there = logits[cell] >= LEAST_LOGIT
         odds[cell] = root * root if there else np.float32(0.0)
         pull[cell] = spill[cell] / root if there else np.float32(0.0)
@@ -231,11 +234,12 @@ def _add(
     tries = 0
     while found < wanted and tries < TRIES and sites.rising[-1] > 0:
         cell = by_chance(sites, lower(bits(words)))
-        tries += 1
-        if sites.used[cell] == 0:
-            put(sites, cell, beside)
-            hit[found] = cell
-            found += 1
+        if sites.used[cell] == 1:
+            tries += 1
+            continue
+        put(sites, cell, beside)
+        hit[found] = cell
+        found += 1
     while found < wanted:
         likeliest, most = 0, np.float32(0.0)
         for other in range(beside.shape[0]):

@@ -2,8 +2,8 @@
 
 A Metropolis chain (W. Hastings, Biometrika 57 (1970) 97) at a fixed number of hits. Its target is
 the field of the hits (:mod:`.hits`) times the Gaussian of the layer's moments, the energies of the
-hits being integrated out: replaced by their means and variances. Half of the tries move a hit to a
-cell drawn by its chance, half to a cell beside another hit.
+hits being integrated out: replaced by their means, and their covariance by that of the first hits.
+Half of the tries move a hit to a cell drawn by its chance, half to a cell beside another hit.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from caloforge.sampling.random import bits, lower, one_of, share, upper
 from caloforge.sampling.spectra import Places, Spectra, draw_node
 
 SURE = np.float32(19.0)
-"""Hits of cells with greater odds stay: far from the wanted moments the chain would give them up
-and not find back in time."""
+"""Cells with greater odds stay as they are: far from the wanted moments the chain would give such
+hits up and not find back in time."""
 
 
 @inlined
@@ -92,7 +92,7 @@ def move_hits(
         moved = one_of(upper(word), movable)
         old = hit[moved]
         goal = _target(sites, count, beside, hit, lower(word))
-        if goal >= np.uint64(beside.shape[0]) or sites.used[goal] == 1:
+        if goal >= np.uint64(beside.shape[0]) or sites.used[goal] == 1 or odds[goal] > SURE:
             continue
         link, touch = np.float32(1.0), np.float32(touching[old])
         for side in range(SIDES):
@@ -115,8 +115,4 @@ def move_hits(
             hit[moved] = goal
             node[moved] = goal_node
             before, left = chi2, after
-            if odds[goal] > SURE:
-                movable = _movable_first(sites, count, hit, node)
-                if movable == 0:
-                    break
     return left

@@ -119,7 +119,10 @@ LEAST_MASS = 1e-9
 """Bins near the wanted energy with less probability are not drawn from."""
 
 REFUSALS = 24
-"""Refused energies near the wanted one before a spectrum is tilted bin by bin."""
+"""Refused energies before steps of the spectrum are weighted one by one."""
+
+PATIENCE = 1000
+"""Refused energies before the last one is taken all the same."""
 
 
 class Places(NamedTuple):
@@ -182,57 +185,71 @@ def draw_energy_near(
 ) -> float:
     """An energy from a node's spectrum times exp(-weight (e - centre)^2 / 2), by refusing.
 
-    Only bins within NEAR times the width of that Gaussian are drawn.
+    Only from bins within NEAR times the width of that Gaussian, counted from where the spectrum is
+    nearest to ``centre``.
     """
     inner, rising = spectra.inner, spectra.rising[node]
-    reach = NEAR / np.sqrt(weight)
+    apart = max(inner[0, 0] - centre, centre - inner[-1, -1], 0.0)
+    reach = np.sqrt(apart**2 + NEAR**2 / weight)
     begin = _first_above(inner, inner.shape[1] - 1, centre - reach)
     end = _first_above(inner, 0, centre + reach)  # where the next bins begin, or the last one
     below = rising[begin - 1] if begin > 0 else 0.0
     mass = rising[end] - below
-    half = np.float32(-0.5 * weight)
-    if mass > LEAST_MASS:
-        for _ in range(REFUSALS):
-            word = bits(words)
-            value = below + mass * np.float64(share(upper(word)))
-            number = begin
-            while number < end and rising[number] <= value:
-                number += 1
-            drawn = energy_in_bin(inner, number, lower(word))
-            away = np.float32(drawn - centre)
-            if share(upper(bits(words))) < exp(half * away * away):
-                return drawn
-    return _draw_by_bins(spectra, node, centre, weight, words)
+    if mass <= LEAST_MASS:
+        return _draw_by_steps(inner, rising, 0, inner.shape[0] - 1, centre, weight, words)
+    for _ in range(REFUSALS):
+        word = bits(words)
+        value = below + mass * np.float64(share(upper(word)))
+        number = begin
+        while number < end and rising[number] <= value:
+            number += 1
+        drawn = energy_in_bin(inner, number, lower(word))
+        away = (drawn - centre) ** 2 - apart**2
+        if share(upper(bits(words))) < exp(np.float32(-0.5 * weight * away)):
+            return drawn
+    return _draw_by_steps(inner, rising, begin, end, centre, weight, words)
+
+
+@inlined
+def _away(low: float, high: float, centre: float) -> float:
+    """Distance from the range low .. high."""
+    return max(low - centre, centre - high, 0.0)
 
 
 @compiled
-def _draw_by_bins(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
-    """An energy from a node's spectrum times exp(-weight (e - centre)^2 / 2), bin by bin.
+def _draw_by_steps(
+    inner: Doubles,
+    rising: Doubles,
+    begin: int,
+    end: int,
+    centre: float,
+    weight: float,
+    words: Words,
+) -> float:
+    """An energy from some bins of a spectrum times exp(-weight (e - centre)^2 / 2).
 
-    Slow: for the few cells where drawing and refusing would take too long.
+    The steps inside the bins are drawn by the greatest value of the Gaussian in them, and refused
+    by its value at the energy; slower, but refuses seldom where the Gaussian is steep.
     """
-    inner = spectra.inner
-    bins, steps = inner.shape[0], inner.shape[1] - 1
-    share = np.empty(bins)
+    steps = inner.shape[1] - 1
     least = np.inf
-    for number in range(bins):
-        least = min(least, (inner[number, steps // 2] - centre) ** 2)
-    before = 0.0
+    for number in range(begin, end + 1):
+        least = min(least, _away(inner[number, 0], inner[number, steps], centre))
+    greatest = np.empty((end + 1 - begin) * steps)
     total = 0.0
-    for number in range(bins):
-        away = (inner[number, steps // 2] - centre) ** 2 - least
-        own = spectra.rising[node, number] - before
-        before = spectra.rising[node, number]
-        share[number] = own * exp(np.float32(-0.5 * weight * away))
-        total += share[number]
-    left = uniform(words) * total
-    chosen = bins - 1
-    for number in range(bins):
-        left -= share[number]
-        if left <= 0.0:
-            chosen = number
+    for number in range(begin, end + 1):
+        own = rising[number] - (rising[number - 1] if number > 0 else 0.0)
+        for step in range(steps):
+            away = _away(inner[number, step], inner[number, step + 1], centre)
+            total += own * exp(np.float32(-0.5 * weight * (away**2 - least**2)))
+            greatest[(number - begin) * steps + step] = total
+    drawn = 0.0
+    for _ in range(PATIENCE):
+        place = np.searchsorted(greatest, uniform(words) * total, side="right")
+        number, step = begin + place // steps, place % steps
+        low, high = inner[number, step], inner[number, step + 1]
+        drawn = low + uniform(words) * (high - low)
+        away = (drawn - centre) ** 2 - _away(low, high, centre) ** 2
+        if uniform(words) < exp(np.float32(-0.5 * weight * away)):
             break
-    low, high = inner[chosen, 0], inner[chosen, steps]
-    if low < centre < high and weight * (high - low) ** 2 > 1.0:
-        return centre
-    return energy_in_bin(inner, chosen, upper(bits(words)))
+    return float(drawn)

@@ -80,7 +80,7 @@ class Spectra(nn.Module):
         node, weight = self._corners(place)
         found = of_nodes.index_select(0, node.flatten()).view(*node.shape, 2)
         mean, square = (weight[..., None] * found).sum(1).unbind(-1)
-        return mean, square - mean**2
+        return mean, (square - mean**2).clamp(min=0.0)
 
     def _corners(self, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The four nodes around places (n, 2), and their weights, (n, 4)."""
