@@ -233,7 +233,7 @@ class Layered(GradientModel):
             group["lr"] = peak * one_cycle(done)
 
     def training_step(self, batch: TrainingBatch, update: Update) -> Losses:
-        """A step of the cells; once they have learned, of the two stages; at last of the decoder."""
+        """A step of the cells; then of the two stages; at last of the decoder alone."""
         layers = self._images(batch)
         step = int(self.done)
         self.done += 1
