@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer, load_detector
+from caloforge.sampling.random import seed
 from caloforge.showers import Incident, Provenance, Showers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,3 +69,10 @@ def local_dask(n_workers: int) -> Iterator[Any]:
         ) as cluster,
     ):
         yield cluster
+
+
+def words(number: int = 1) -> np.ndarray:
+    """A state of the sampler's random numbers."""
+    state = np.empty(2, np.uint64)
+    seed(state, np.array([number, 7], np.uint64), 0)
+    return state

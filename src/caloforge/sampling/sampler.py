@@ -11,6 +11,7 @@ from numba import get_num_threads
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
 from caloforge.sampling.arrays import Array, Doubles, Integers, State
 from caloforge.sampling.energies import EnergyStage
@@ -83,7 +84,16 @@ class LayeredSampler:
         self._blas = ThreadpoolController()  # looks for the libraries once, that takes 2 ms
 
     def hits(self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]) -> Hits:
-        """Showers for (B, C) conditions (MeV, rad, mm) and (B, 4) uniform noise."""
+        """Showers for (B, C) conditions (MeV, rad, mm) and (B, 4) uniform noise, B >= 1.
+
+        Raises:
+            ConfigError: another number of condition columns than the model has.
+        """
+        if condition.shape[1] != len(self.frame.columns):
+            raise ConfigError(
+                f"condition has {condition.shape[1]} columns; this model needs "
+                f"{', '.join(self.frame.columns)}"
+            )
         firsts = range(0, len(condition), AT_ONCE)
         some = [(condition[k : k + AT_ONCE], noise[k : k + AT_ONCE]) for k in firsts]
         with self._blas.limit(limits=1, user_api="blas"):

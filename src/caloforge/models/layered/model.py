@@ -54,7 +54,11 @@ LOSSES = (
     *(f"refine/{name}" for name in ("field", "drawn_field", "energies", "drawn_energies")),
     *(f"refine/held_{name}" for name in ("hits", "moments")),
 )
-"""Minus ln p per shower; NaN in steps that do not train this part."""
+"""Minus ln p per shower (the last phase: up to constants, and half a chi2 for what is held); NaN in
+steps that do not train this part."""
+
+LEAST_HIT = 1e-9
+"""MeV; cells with less are empty where the calorimeter has no threshold of its own."""
 
 AT_ONCE = 256
 """Showers of the sample that are looked at together."""
@@ -149,7 +153,7 @@ class Layered(GradientModel):
             return
         showers = sample.showers
         threshold = self.calorimeter.cell_threshold
-        energy = showers.energy[showers.energy >= threshold]
+        energy = showers.energy[showers.energy >= max(threshold, LEAST_HIT)]
         self.cells.spectra.fit(energy, threshold)
         parts = [self._look(showers[k : k + AT_ONCE]) for k in range(0, len(showers), AT_ONCE)]
         found = list(zip(*parts, strict=True))
@@ -180,7 +184,7 @@ class Layered(GradientModel):
 
     def _hits(self, energy: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, n_cells) MeV -> of the hits: showers, places and energies (n,)."""
-        least = max(self.calorimeter.cell_threshold, 1e-9)
+        least = max(self.calorimeter.cell_threshold, LEAST_HIT)
         shower, cell = (energy >= least).nonzero(as_tuple=True)
         return shower, self.place[cell], energy[shower, cell]
 

@@ -5,6 +5,9 @@ draws cells with the layer's hits, energy, centres and widths fixed. The density
 has an unknown normalisation; its gradient is the difference between the gradients of the field's
 energy and of the spectra on data and on the sampler's own draws for the same layers (contrastive
 divergence, G. Hinton, Neural Computation 14 (2002) 1771, with fresh draws instead of a chain).
+
+Draws do not depend on what the layer's numbers fix: a factor exp(a e + b e r^2) common to all its
+spectra, or a constant in all its logits. :meth:`.cells.Cells.apart` pins those.
 """
 
 from __future__ import annotations
