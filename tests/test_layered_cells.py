@@ -15,7 +15,7 @@ from scipy import stats
 from caloforge.geometry import load_detector
 from caloforge.models.layered.field import Field
 from caloforge.models.layered.hits import Hits
-from caloforge.sampling.cells import Layers
+from caloforge.sampling.cells import Layers, Rows
 from caloforge.sampling.filling import fill
 from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
@@ -23,9 +23,9 @@ from caloforge.sampling.moves import move_hits
 from caloforge.sampling.spectra import (
     Places,
     Spectra,
-    draw_energy_near,
     spectra_of,
 )
+from caloforge.sampling.tilted import draw_energy_near
 from helpers import words
 
 # ------------------------------------------------------------------------------- cells
@@ -167,10 +167,8 @@ def filled(numbers: list[float], hits: int, rows: int = 200, tries: float = 4.0)
     )  # fmt: skip
     keys = np.stack([np.arange(rows), np.arange(rows)], axis=1).astype(np.uint64)
     first = np.zeros(rows, np.int64)
-    found, place, energy = fill(
-        decoded, first, first, np.full(rows, hits), np.tile(numbers, (rows, 1)), layers,
-        flat_spectra(), keys,
-    )  # fmt: skip
+    every = Rows(decoded, first, first, np.full(rows, hits), np.tile(numbers, (rows, 1)), keys)
+    found, place, energy = fill(every, layers, flat_spectra())
     out = np.zeros((rows, 49), np.float32)
     out[np.repeat(np.arange(rows), found), place] = energy
     return out

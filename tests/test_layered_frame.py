@@ -190,7 +190,7 @@ def test_expected_hits_and_moments_against_the_definition() -> None:
     deposit = torch.from_numpy(energy[cell]).float()
     hits = Hits(row, torch.from_numpy(cell), deposit, size)
     decoded, logits = torch.randn(25, 3, cells.groups), torch.randn(size)
-    found = cells.apart(decoded, logits, hits, model.moments(hits))
+    found = cells.misfit(decoded, logits, hits, model.moments(hits))
     chance = 1 / (1 + np.exp(-logits[:, 0, 7].numpy()))
     spread = (chance * (1 - chance)).sum() + 0.1
     chi2 = (chance.sum() - len(cell)) ** 2 / spread

@@ -14,6 +14,7 @@ from caloforge.sampling.mixtures import Chain as Weights
 from caloforge.sampling.mixtures import draw_chains
 from caloforge.sampling.random import keys_of, seed, uniform
 from caloforge.sampling.spectra import (
+    Spectra,
     draw_energy,
     tabulate,
 )
@@ -112,13 +113,18 @@ def test_bins_share_hits_and_energy() -> None:
     assert measure == pytest.approx(1 / 32, abs=0.004)
 
 
-def test_spectra_are_drawn_as_they_are_learned() -> None:
-    torch.manual_seed(3)
-    energy = np.random.default_rng(1).lognormal(-1, 1.5, 20_000).astype(np.float32)
+def learned(number: int) -> tuple[TorchSpectra, Spectra]:
+    """A network of spectra before training, and as the sampler tabulates it."""
+    torch.manual_seed(number + 2)
+    energy = np.random.default_rng(number).lognormal(-1, 1.5, 20_000).astype(np.float32)
     network = TorchSpectra(16, 8, 6)
     network.fit(energy[energy > 1e-3], 1e-3)
     state = {f"s.{name}": value.detach().numpy() for name, value in network.state_dict().items()}
-    spectra = tabulate(state, "s", 8)
+    return network, tabulate(state, "s", 8)
+
+
+def test_spectra_are_drawn_as_they_are_learned() -> None:
+    network, spectra = learned(1)
     share = network.shares().detach().numpy().reshape(64, 16)
     assert np.diff(spectra.rising, prepend=0.0, axis=1) == pytest.approx(share, abs=1e-6)
     state_words = words(5)
@@ -141,12 +147,7 @@ def test_splines_tell_nodes_apart_smoothly() -> None:
 
 
 def test_means_of_spectra_are_those_of_what_is_drawn() -> None:
-    torch.manual_seed(4)
-    energy = np.random.default_rng(2).lognormal(-1, 1.5, 20_000).astype(np.float32)
-    network = TorchSpectra(16, 8, 6)
-    network.fit(energy[energy > 1e-3], 1e-3)
-    state = {f"s.{name}": value.detach().numpy() for name, value in network.state_dict().items()}
-    spectra = tabulate(state, "s", 8)
+    network, spectra = learned(2)
     node = np.array([[2, 5], [0, 0], [7, 7]])
     place = torch.from_numpy(np.log((node + 1e-6) / (7 - node + 1e-6)))  # sigmoid^-1(node / 7)
     mean, variance = network.moments(place.float())

@@ -12,7 +12,9 @@ Array = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
 Flags = NDArray[np.uint8]
-Halves = NDArray[np.uint32]
+Unsigned = NDArray[np.uint32]
+"""Places in arrays; without a sign the compiler need not ask whether they count from the end."""
+
 Words = NDArray[np.uint64]
 """Keys or states of random generators, two words each."""
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Halves, Integers, Words
+from caloforge.sampling.arrays import Array, Doubles, Integers, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp, sigmoid
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
@@ -34,18 +34,9 @@ from caloforge.sampling.moments import (
     widened,
 )
 from caloforge.sampling.moves import move_hits
-from caloforge.sampling.random import bits, lower, seed, share, uniform, upper
-from caloforge.sampling.spectra import (
-    RANKS,
-    Places,
-    Spectra,
-    draw_energy,
-    draw_energy_near,
-    draw_node,
-)
-
-PAIRS = 4
-"""Pairs of refused energies of a hit before only those near the wanted one are drawn."""
+from caloforge.sampling.random import seed, uniform
+from caloforge.sampling.spectra import RANKS, Places, Spectra, draw_node
+from caloforge.sampling.tilted import draw_tilted
 
 FEW_HITS = 10
 """Layers get moves as if they had this many more hits: a few hits begin far from where they go."""
@@ -70,10 +61,31 @@ class Layers(NamedTuple):
     spill: Array
     x: Doubles
     y: Doubles
-    beside: Halves
+    beside: Unsigned
     tolerance: Doubles
     tries: float
     threshold: float
+
+
+class Rows(NamedTuple):
+    """Layers of showers to fill, one row each.
+
+    Args:
+        decoded: (rows, 3 groups) from the decoder: logit of a hit, and the place on the grid of
+            spectra, for every group of cells.
+        layer: (rows,) layer numbers.
+        begin: (rows,) the frame's cell that is the layer's first place.
+        hits: (rows,) wanted hits, more than 0.
+        numbers: (rows, 5) energy (MeV), centres and widths (cells).
+        keys: (rows, 2) random key of the row's shower.
+    """
+
+    decoded: Array
+    layer: Integers
+    begin: Integers
+    hits: Integers
+    numbers: Doubles
+    keys: Words
 
 
 class Found(NamedTuple):
@@ -83,12 +95,12 @@ class Found(NamedTuple):
     ``energy`` in MeV; ``order``: in which they get it.
     """
 
-    hit: Halves
-    node: Halves
+    hit: Unsigned
+    node: Unsigned
     x: Doubles
     y: Doubles
     energy: Doubles
-    order: Halves
+    order: Unsigned
 
 
 @inlined
@@ -133,25 +145,10 @@ def _draw_energies(
         own = dot(column, place)
         rest = max(1.0 - spread * own, 1e-9)
         centre = mean + dot(column, left) / own
-        drawn = _draw_tilted(spectra, node, centre, own / rest, words)
+        drawn = draw_tilted(spectra, node, centre, own / rest, words)
         found.energy[hit] = drawn
         left = added(left, mean - drawn, place)
         matrix = widened(matrix, spread / rest, column)
-
-
-@inlined
-def _draw_tilted(spectra: Spectra, node: int, centre: float, weight: float, words: Words) -> float:
-    """An energy from a spectrum times exp(-weight (e - centre)^2 / 2)."""
-    half = np.float32(-0.5 * weight)
-    for _ in range(PAIRS):
-        one, other = draw_energy(spectra, node, words), draw_energy(spectra, node, words)
-        from_one, from_other = np.float32(one - centre), np.float32(other - centre)
-        word = bits(words)
-        take_one = share(upper(word)) < exp(half * from_one * from_one)
-        take_other = share(lower(word)) < exp(half * from_other * from_other)
-        if take_one | take_other:
-            return one if take_one else other
-    return draw_energy_near(spectra, node, centre, weight, words)
 
 
 @compiled
@@ -191,7 +188,7 @@ def _fill_layer(
     layers: Layers,
     x: Doubles,
     y: Doubles,
-    beside: Halves,
+    beside: Unsigned,
     spectra: Spectra,
     words: Words,
     found: Found,
@@ -267,57 +264,46 @@ def _to_grid(place: Array, steps: np.float32) -> None:
 
 @compiled
 def fill_layers(
-    decoded: Array,
-    layer: Integers,
-    begin: Integers,
-    hits: Integers,
-    numbers: Doubles,
+    rows: Rows,
     layers: Layers,
     spectra: Spectra,
-    keys: Words,
     first: Integers,
     found: Integers,
     out_place: Integers,
     out: Array,
 ) -> None:
-    """The cells of many layers of many showers, one row each.
+    """The cells of many layers of many showers.
 
     Args:
-        decoded: (rows, 3 groups) from the decoder: logit of a hit, and the place on the grid of
-            spectra, for every group of cells.
-        layer: (rows,) layer numbers.
-        begin: (rows,) the frame's cell that is the layer's first place.
-        hits: (rows,) wanted hits, more than 0.
-        numbers: (rows, 5) energy (MeV), centres and widths (cells).
+        rows: the layers to fill.
         layers: what the layers are like.
         spectra: the tabulated spectra.
-        keys: (rows, 2) random key of the row's shower.
         first: (rows,) where the results of each row begin.
         found: (rows,) result: how many hits there are.
         out_place: result: hit places of the layer, rising.
         out: result: their energies (MeV), float32.
     """
-    groups = decoded.shape[1] // 3
+    groups = rows.decoded.shape[1] // 3
     cells = layers.beside.shape[1]
     sites = empty_sites(cells)
     words = np.empty(2, dtype=np.uint64)
     logits = np.empty(cells, dtype=np.float32)
     drawn = _empty_found(cells)
     said = Places(np.empty(cells, dtype=np.float32), np.empty(cells, dtype=np.float32))
-    for row in range(decoded.shape[0]):
-        number = layer[row]
-        seed(words, keys[row], number + 1)
-        low, high = begin[row], begin[row] + cells
+    for row in range(rows.decoded.shape[0]):
+        number, decoded, numbers = rows.layer[row], rows.decoded[row], rows.numbers[row]
+        seed(words, rows.keys[row], number + 1)
+        low, high = rows.begin[row], rows.begin[row] + cells
         group = layers.group[low:high]
         offset = layers.offset[number, :, low:high]
-        _spread(decoded[row], group, offset[0], logits)
+        _spread(decoded, group, offset[0], logits)
         look(sites, logits, layers.spill[number, low:high])
-        _spread(decoded[row, groups : 2 * groups], group, offset[1], said.a)
-        _spread(decoded[row, 2 * groups :], group, offset[2], said.b)
+        _spread(decoded[groups : 2 * groups], group, offset[1], said.a)
+        _spread(decoded[2 * groups :], group, offset[2], said.b)
         _to_grid(said.a, np.float32(spectra.grid - 1))
         _to_grid(said.b, np.float32(spectra.grid - 1))
         count = _fill_layer(
-            sites, said, hits[row], numbers[row], layers, layers.x[number, low:high],
+            sites, said, rows.hits[row], numbers, layers, layers.x[number, low:high],
             layers.y[number, low:high], layers.beside[number], spectra, words, drawn,
         )  # fmt: skip
         found[row] = count

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.sampling.arrays import Array, Doubles, Integers, Words
-from caloforge.sampling.cells import Layers, fill_layers
+from caloforge.sampling.arrays import Array, Integers
+from caloforge.sampling.cells import Layers, Rows, fill_layers
 from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.layer_numbers import NEVER
 from caloforge.sampling.spectra import Spectra
@@ -46,27 +46,17 @@ def layers_of(
     )  # fmt: skip
 
 
-def fill(
-    decoded: Array,
-    layer: Integers,
-    begin: Integers,
-    hits: Integers,
-    numbers: Doubles,
-    layers: Layers,
-    spectra: Spectra,
-    keys: Words,
-) -> tuple[Integers, Integers, Array]:
+def fill(rows: Rows, layers: Layers, spectra: Spectra) -> tuple[Integers, Integers, Array]:
     """Hits found in every row, their cells' places in the layer, rising, and energies (MeV).
 
     The arguments are those of :func:`.cells.fill_layers`.
     """
+    hits = rows.hits
     first = np.cumsum(hits) - hits
     found = np.empty(len(hits), dtype=np.int64)
     place = np.empty(int(hits.sum()), dtype=np.int64)
     out = np.empty(len(place), dtype=np.float32)
-    fill_layers(
-        decoded, layer, begin, hits, numbers, layers, spectra, keys, first, found, place, out
-    )
+    fill_layers(rows, layers, spectra, first, found, place, out)
     if (found < hits).any():  # a layer with fewer cells than it should have hits
         real = np.arange(len(place)) - np.repeat(first, hits) < np.repeat(found, hits)
         place, out = place[real], out[real]

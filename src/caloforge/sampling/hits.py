@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Flags, Halves, Index, Integers, Words
+from caloforge.sampling.arrays import Array, Flags, Index, Integers, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.random import bits, lower, mixed, uniform, upper
@@ -62,8 +62,8 @@ class Sites(NamedTuple):
     odds: Array
     pull: Array
     weight: Integers
-    rising: Halves
-    guide: Halves
+    rising: Unsigned
+    guide: Unsigned
     boost: Array
     used: Flags
     touching: Flags
@@ -129,7 +129,7 @@ def _set_weights(weight: Integers, chance: Array, scale: np.float32) -> None:
 
 
 @compiled
-def _add_up(weight: Integers, rising: Halves, guide: Halves) -> None:
+def _add_up(weight: Integers, rising: Unsigned, guide: Unsigned) -> None:
     """The running sum of the weights; its guide (H. Chen, Y. Asau, AIIE Trans. 6 (1974) 163)."""
     total = 0
     for cell in range(weight.shape[0]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caloforge.sampling.arrays import Doubles, Halves, Words
+from caloforge.sampling.arrays import Doubles, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.hits import SIDES, Sites, by_chance, put, take
@@ -24,7 +24,9 @@ hits up and not find back in time."""
 
 
 @inlined
-def _target(sites: Sites, count: int, beside: Halves, hit: Halves, half: np.uint64) -> np.uint64:
+def _target(
+    sites: Sites, count: int, beside: Unsigned, hit: Unsigned, half: np.uint64
+) -> np.uint64:
     """A cell to move a hit to, from 32 random bits."""
     rest = (half << np.uint64(1)) & np.uint64(0xFFFFFFFF)
     number = one_of(rest, SIDES * count)
@@ -35,7 +37,7 @@ def _target(sites: Sites, count: int, beside: Halves, hit: Halves, half: np.uint
 
 
 @inlined
-def _movable_first(sites: Sites, count: int, hit: Halves, node: Halves) -> int:
+def _movable_first(sites: Sites, count: int, hit: Unsigned, node: Unsigned) -> int:
     """Sort the hits that stay to the end; returns how many do not."""
     movable = count
     for k in range(count - 1, -1, -1):
@@ -47,7 +49,7 @@ def _movable_first(sites: Sites, count: int, hit: Halves, node: Halves) -> int:
 
 
 @inlined
-def _swap(values: Halves, one: int, other: int) -> None:
+def _swap(values: Unsigned, one: int, other: int) -> None:
     values[one], values[other] = values[other], values[one]
 
 
@@ -56,9 +58,9 @@ def move_hits(
     tries: float,
     sites: Sites,
     count: int,
-    beside: Halves,
-    hit: Halves,
-    node: Halves,
+    beside: Unsigned,
+    hit: Unsigned,
+    node: Unsigned,
     decoded: Places,
     spectra: Spectra,
     x: Doubles,

@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
 from caloforge.sampling.arrays import Array, Doubles, Integers, State
+from caloforge.sampling.cells import Rows
 from caloforge.sampling.energies import EnergyStage
 from caloforge.sampling.filling import fill, layers_of
 from caloforge.sampling.frame import Frame
@@ -144,13 +145,12 @@ class LayeredSampler:
         """Hits per shower, cells and energies of a few showers."""
         said = self.layers(condition, noise)
         shower, layer = np.nonzero(said.hits)
-        rows = (shower, layer)
-        sees = np.concatenate([said.sees[rows], self.embedding[layer]], axis=1)
-        numbers = np.concatenate([said.energy[rows][:, None], said.shape[rows]], axis=1)
-        found, place, out = fill(
-            self.last(self.decoder(sees)), layer, said.begin[rows], said.hits[rows], numbers,
-            self.about, self.spectra, keys_of(noise)[shower],
-        )  # fmt: skip
+        hit = (shower, layer)
+        sees = np.concatenate([said.sees[hit], self.embedding[layer]], axis=1)
+        numbers = np.concatenate([said.energy[hit][:, None], said.shape[hit]], axis=1)
+        decoded, keys = self.last(self.decoder(sees)), keys_of(noise)[shower]
+        rows = Rows(decoded, layer, said.begin[hit], said.hits[hit], numbers, keys)
+        found, place, out = fill(rows, self.about, self.spectra)
         cell = self.frame.inner.number[np.repeat(layer, found), place]
         counts = np.bincount(shower, weights=found, minlength=len(condition)).astype(np.int64)
         return counts, cell.astype(np.uint32), out

@@ -13,15 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caloforge.sampling.arrays import Array, Doubles, Flags, Halves, Index, State, Words
+from caloforge.sampling.arrays import Array, Doubles, Flags, Index, State, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
-from caloforge.sampling.functions import exp
 from caloforge.sampling.networks import Perceptron
-from caloforge.sampling.random import bits, lower, share, uniform, upper
+from caloforge.sampling.random import bits, lower, share, upper
 
 REACH = 2.0
 """The grid's nodes lie evenly between -REACH and REACH in the inputs of the network of spectra."""
-
 
 RANKS = 64
 """Nodes are told apart in so many steps where they are ordered by their variance."""
@@ -41,7 +39,7 @@ class Spectra(NamedTuple):
     variance: Doubles
     rank: Flags
     inner: Doubles
-    alias: Halves
+    alias: Unsigned
     mask: int
 
 
@@ -72,7 +70,7 @@ def tabulate(state: State, name: str, grid: int) -> Spectra:
 
 
 @compiled
-def alias_table(share: Doubles, mask: np.uint32, table: Halves) -> None:
+def alias_table(share: Doubles, mask: np.uint32, table: Unsigned) -> None:
     """Tables to draw bins at once (A. Walker; M. Vose, IEEE Trans. Softw. Eng. 17 (1991) 972).
 
     All bins are drawn alike; a bin is kept where 32 more random bits are less than its entry, else
@@ -110,19 +108,6 @@ def alias_table(share: Doubles, mask: np.uint32, table: Halves) -> None:
             table[node, stack[k]] = ~mask | np.uint32(stack[k])
         for k in range(many, bins):
             table[node, stack[k]] = ~mask | np.uint32(stack[k])
-
-
-NEAR = 5.0
-"""Energies further from the wanted one, in its widths, are not drawn where that one is exact."""
-
-LEAST_MASS = 1e-9
-"""Bins near the wanted energy with less probability are not drawn from."""
-
-REFUSALS = 24
-"""Refused energies before steps of the spectrum are weighted one by one."""
-
-PATIENCE = 1000
-"""Refused energies before the last one is taken all the same."""
 
 
 class Places(NamedTuple):
@@ -164,92 +149,3 @@ def draw_energy(spectra: Spectra, node: int, words: Words) -> float:
     if lower(place) >= np.uint64(entry):
         number = np.uint64(entry) & np.uint64(spectra.mask)
     return energy_in_bin(spectra.inner, number, lower(word))
-
-
-@inlined
-def _first_above(inner: Doubles, step: int, energy: float) -> int:
-    """The first bin whose energy at a step exceeds ``energy``, at most the last bin."""
-    low, high = 0, inner.shape[0] - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if inner[middle, step] > energy:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@compiled
-def draw_energy_near(
-    spectra: Spectra, node: int, centre: float, weight: float, words: Words
-) -> float:
-    """An energy from a node's spectrum times exp(-weight (e - centre)^2 / 2), by refusing.
-
-    Only from bins within NEAR times the width of that Gaussian, counted from where the spectrum is
-    nearest to ``centre``.
-    """
-    inner, rising = spectra.inner, spectra.rising[node]
-    apart = max(inner[0, 0] - centre, centre - inner[-1, -1], 0.0)
-    reach = np.sqrt(apart**2 + NEAR**2 / weight)
-    begin = _first_above(inner, inner.shape[1] - 1, centre - reach)
-    end = _first_above(inner, 0, centre + reach)  # where the next bins begin, or the last one
-    below = rising[begin - 1] if begin > 0 else 0.0
-    mass = rising[end] - below
-    if mass <= LEAST_MASS:
-        return _draw_by_steps(inner, rising, 0, inner.shape[0] - 1, centre, weight, words)
-    for _ in range(REFUSALS):
-        word = bits(words)
-        value = below + mass * np.float64(share(upper(word)))
-        number = begin
-        while number < end and rising[number] <= value:
-            number += 1
-        drawn = energy_in_bin(inner, number, lower(word))
-        away = (drawn - centre) ** 2 - apart**2
-        if share(upper(bits(words))) < exp(np.float32(-0.5 * weight * away)):
-            return drawn
-    return _draw_by_steps(inner, rising, begin, end, centre, weight, words)
-
-
-@inlined
-def _away(low: float, high: float, centre: float) -> float:
-    """Distance from the range low .. high."""
-    return max(low - centre, centre - high, 0.0)
-
-
-@compiled
-def _draw_by_steps(
-    inner: Doubles,
-    rising: Doubles,
-    begin: int,
-    end: int,
-    centre: float,
-    weight: float,
-    words: Words,
-) -> float:
-    """An energy from some bins of a spectrum times exp(-weight (e - centre)^2 / 2).
-
-    The steps inside the bins are drawn by the greatest value of the Gaussian in them, and refused
-    by its value at the energy; slower, but refuses seldom where the Gaussian is steep.
-    """
-    steps = inner.shape[1] - 1
-    least = np.inf
-    for number in range(begin, end + 1):
-        least = min(least, _away(inner[number, 0], inner[number, steps], centre))
-    greatest = np.empty((end + 1 - begin) * steps)
-    total = 0.0
-    for number in range(begin, end + 1):
-        own = rising[number] - (rising[number - 1] if number > 0 else 0.0)
-        for step in range(steps):
-            away = _away(inner[number, step], inner[number, step + 1], centre)
-            total += own * exp(np.float32(-0.5 * weight * (away**2 - least**2)))
-            greatest[(number - begin) * steps + step] = total
-    drawn = 0.0
-    for _ in range(PATIENCE):
-        place = np.searchsorted(greatest, uniform(words) * total, side="right")
-        number, step = begin + place // steps, place % steps
-        low, high = inner[number, step], inner[number, step + 1]
-        drawn = low + uniform(words) * (high - low)
-        away = (drawn - centre) ** 2 - _away(low, high, centre) ** 2
-        if uniform(words) < exp(np.float32(-0.5 * weight * away)):
-            break
-    return float(drawn)

@@ -163,7 +163,7 @@ class Cells(nn.Module):
         ]
         return torch.stack(place, -1)
 
-    def apart(
+    def misfit(
         self,
         decoded: torch.Tensor,
         logits: torch.Tensor,
@@ -184,7 +184,7 @@ class Cells(nn.Module):
         spread = (chance * (1.0 - chance)).sum(0).detach() + LEAST_SPREAD
         of_hits = (chance.sum(0) - moments[..., 1]) ** 2 / spread * (moments[..., 1] > 0)
         mean, variance = self.spectra.moments(self._places(decoded, hits))
-        basis = self.basis(hits, moments)
+        basis = self._basis(hits, moments)
         missing = hits.sums((hits.energy - mean)[:, None] * basis)
         spread = hits.sums(variance.detach()[:, None] * basis**2) + LEAST_SPREAD
         of_energies = missing**2 / spread
@@ -193,7 +193,7 @@ class Cells(nn.Module):
             "moments": 0.5 * of_energies.sum() / hits.showers,
         }
 
-    def basis(self, hits: Hits, moments: torch.Tensor) -> torch.Tensor:
+    def _basis(self, hits: Hits, moments: torch.Tensor) -> torch.Tensor:
         """What a hit's energy is multiplied with in the moments of its layer, (n, 5)."""
         of_layer = moments.flatten(0, 1)[hits.row]
         x, y = (self.position[:, hits.layer, hits.cell] - of_layer[:, 2:4].t()).unbind()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from caloforge.sampling.grid import LayerGrid
 
-RINGS = (8.3, 10.5, 13.5, 18.0, 25.0)
+RADII = (8.3, 10.5, 13.5, 18.0, 25.0)
 """Radii in cells: inside the first every cell is alone, between and beyond are the rings."""
 
 SECTORS = 16
@@ -24,7 +24,7 @@ def groups_of(grid: LayerGrid) -> NDArray[np.int64]:
     if not same or (grid.number < 0).any():
         return np.arange(cells)
     radius = np.hypot(*first)
-    ring = np.searchsorted(RINGS, radius)
+    ring = np.searchsorted(RADII, radius)
     sector = np.round(np.arctan2(first[1], first[0]) / (2 * np.pi) * SECTORS) % SECTORS
     alone = np.where(ring == 0, np.arange(cells), cells + ring * SECTORS + sector)
     return np.asarray(np.unique(alone, return_inverse=True)[1].ravel(), dtype=np.int64)

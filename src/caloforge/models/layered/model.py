@@ -113,6 +113,7 @@ class Layered(GradientModel):
         place = torch.empty(calorimeter.n_cells, dtype=torch.int64)
         real = (number.flatten() >= 0).nonzero()[:, 0]
         place[number.flatten()[real]] = real
+        self._least = max(calorimeter.cell_threshold, LEAST_HIT)
         self.place: torch.Tensor = nn.Buffer(place, persistent=False)
         """Of every cell of the calorimeter: layer * C + its place in the layer."""
         self.sampler: LayeredSampler | None = None
@@ -152,9 +153,8 @@ class Layered(GradientModel):
         if self.done > 0:
             return
         showers = sample.showers
-        threshold = self.calorimeter.cell_threshold
-        energy = showers.energy[showers.energy >= max(threshold, LEAST_HIT)]
-        self.cells.spectra.fit(energy, threshold)
+        energy = showers.energy[showers.energy >= self._least]
+        self.cells.spectra.fit(energy, self._least)
         parts = [self._look(showers[k : k + AT_ONCE]) for k in range(0, len(showers), AT_ONCE)]
         found = list(zip(*parts, strict=True))
         moments, apart, known = (torch.cat(some) for some in found[:3])
@@ -176,7 +176,11 @@ class Layered(GradientModel):
         """
         columns = [showers.incident[name] for name in self.config.condition]
         condition = torch.from_numpy(np.column_stack(columns)).float()
-        framed = self._framed(*self._hits(torch.from_numpy(showers.dense())), condition)
+        kept = showers.energy >= self._least
+        shower = torch.from_numpy(showers.hit_shower[kept])
+        place = self.place[torch.from_numpy(showers.cell[kept].astype(np.int64))]
+        energy = torch.from_numpy(showers.energy[kept])
+        framed = self._framed(shower, place, energy, condition)
         hits, there = framed.hits, self._there(framed.begin).sum(1).t()
         at = hits.layer * there.shape[1] + hits.cell
         hit = torch.bincount(at, minlength=there.numel()).view_as(there)
@@ -184,8 +188,7 @@ class Layered(GradientModel):
 
     def _hits(self, energy: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, n_cells) MeV -> of the hits: showers, places and energies (n,)."""
-        least = max(self.calorimeter.cell_threshold, LEAST_HIT)
-        shower, cell = (energy >= least).nonzero(as_tuple=True)
+        shower, cell = (energy >= self._least).nonzero(as_tuple=True)
         return shower, self.place[cell], energy[shower, cell]
 
     def _framed(
@@ -281,7 +284,7 @@ class Layered(GradientModel):
         decoded = self.cells.decode(standard, latents)
         logits = self.cells.logits(decoded, self._there(layers.begin))
         drawn = self._redraw(decoded, hits.size, layers.moments, layers.begin)
-        held = self.cells.apart(decoded, logits, hits, layers.moments)
+        held = self.cells.misfit(decoded, logits, hits, layers.moments)
         parts = {
             "field": field.energy(logits, hits),
             "drawn_field": field.energy(logits, drawn),
@@ -289,9 +292,9 @@ class Layered(GradientModel):
             "drawn_energies": self.cells.energies(decoded, drawn),
             **{f"held_{name}": value for name, value in held.items()},
         }
-        apart = parts["field"] - parts["drawn_field"]
-        apart = apart + parts["energies"] - parts["drawn_energies"]
-        loss = apart + c.refine_hold * (held["hits"] + held["moments"])
+        contrast = parts["field"] - parts["drawn_field"]
+        contrast = contrast + parts["energies"] - parts["drawn_energies"]
+        loss = contrast + c.refine_hold * (held["hits"] + held["moments"])
         self._set_rate("cells", c.refine_rate, gone / max(c.refine_steps, 1))
         update("cells", loss, parts)
         for part in resting:

@@ -7,7 +7,7 @@ energy and of the spectra on data and on the sampler's own draws for the same la
 divergence, G. Hinton, Neural Computation 14 (2002) 1771, with fresh draws instead of a chain).
 
 Draws do not depend on what the layer's numbers fix: a factor exp(a e + b e r^2) common to all its
-spectra, or a constant in all its logits. :meth:`.cells.Cells.apart` pins those.
+spectra, or a constant in all its logits. :meth:`.cells.Cells.misfit` pins those.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from caloforge.models.layered.cells import Cells
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.hits import Hits
 from caloforge.sampling.arrays import Array, Integers
-from caloforge.sampling.cells import Layers
+from caloforge.sampling.cells import Layers, Rows
 from caloforge.sampling.filling import fill, layers_of
 from caloforge.sampling.frame import Frame
 from caloforge.sampling.spectra import Spectra, tabulate
@@ -56,29 +56,26 @@ class Redraw:
         """
         every = moments[..., 1].round().long().flatten().cpu().numpy()
         row = np.flatnonzero(every)
-        layer, hits = row % size[2], every[row]
         numbers = moments[..., [0, 2, 3, 4, 5]].flatten(0, 1).double().cpu().numpy()[row]
         said = decoded.flatten(1).cpu().numpy()[row]
         first = begin.flatten().cpu().numpy()[row]
         keys = torch.randint(2**48, (len(row), 2)).numpy().astype(np.uint64)
+        rows = Rows(said, row % size[2], first, every[row], numbers, keys)
         layers, spectra = self._layers(), self._spectra()
         parts = np.array_split(np.arange(len(row)), get_num_threads())
 
         def drawn(part: Integers) -> tuple[Integers, Integers, Array]:
-            return fill(
-                said[part], layer[part], first[part], hits[part], numbers[part], layers, spectra,
-                keys[part],
-            )  # fmt: skip
+            return fill(Rows._make(values[part] for values in rows), layers, spectra)
 
         with ThreadPoolExecutor(len(parts)) as threads:
             found, place, energy = (
                 np.concatenate(some) for some in zip(*threads.map(drawn, parts), strict=True)
             )
-        rows, cell, deposit = (
+        row_of, cell, deposit = (
             torch.from_numpy(part).to(decoded.device)
             for part in (np.repeat(row, found), np.repeat(first, found) + place, energy)
         )
-        return Hits(rows, cell, deposit, size)
+        return Hits(row_of, cell, deposit, size)
 
     def _layers(self) -> Layers:
         offset, coupling = self.cells.offsets(), self.cells.field.couplings()

@@ -117,7 +117,7 @@ def equal_bins(
     rank = np.arange(1, len(sorted_) + 1) / len(sorted_)
     measure = 0.5 * rank + 0.5 * np.cumsum(sorted_) / sorted_.sum()
     cut = np.searchsorted(measure, np.arange(1, bins) / bins)
-    edge = np.concatenate([[max(threshold, 1e-9)], sorted_[cut], [sorted_[-1] * 1.15]])
+    edge = np.concatenate([[threshold], sorted_[cut], [sorted_[-1] * 1.15]])
     start = np.concatenate([[0], cut, [len(sorted_)]])
     inner = np.empty((bins, INNER_STEPS + 1), dtype=np.float32)
     steps = np.linspace(0.0, 1.0, INNER_STEPS + 1)
