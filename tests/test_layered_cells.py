@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from caloforge.models.layered.hits import Hits
 from caloforge.sampling.cells import Layers, Rows
 from caloforge.sampling.filling import fill
 from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.heat_bath import Bath, bathe, draw_cell, empty_bath
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
 from caloforge.sampling.moves import move_hits
 from caloforge.sampling.spectra import (
@@ -129,6 +131,98 @@ def test_moves_reach_the_field(sure: int | None) -> None:
     assert found[same].sum() > 0.9 * n
     expected = found[same].sum() * weight[same] / weight[same].sum()
     assert stats.chisquare(found[same], expected).pvalue > 1e-3
+
+
+@njit
+def room(x: np.ndarray) -> Bath:
+    return empty_bath(x.size)
+
+
+@njit
+def drawn_cell(bath: Bath, sites: Sites, matrix: Any, left: Any, state: np.ndarray) -> int:
+    return int(draw_cell(bath, sites, matrix, left, np.uint32(0), state))
+
+
+@njit
+def bathed(sites: Sites, *arguments: Any) -> None:
+    bathe(empty_bath(9), sites, *arguments)
+
+
+@pytest.mark.parametrize("how", ["moves", "bath"])
+def test_hits_reach_the_moments(how: str) -> None:
+    """All ways to hit 3 of 9 cells come as often as the field, means and variances say."""
+    rng = np.random.default_rng(6)
+    logits = rng.normal(-1, 1, 9).astype(np.float32)
+    spill = rng.uniform(0.3, 1.0, 9).astype(np.float32)
+    pull = spill * np.exp(-0.5 * logits)
+    x, y, beside = square(3)
+    edge = np.linspace(0.1, 9.0, 9)
+    inner = np.linspace(edge[:-1], edge[1:], 17, axis=1)
+    spectra = spectra_of(2, rng.dirichlet(np.full(8, 0.3), 4), inner)
+    corner = rng.integers(0, 2, (2, 9)).astype(np.float32)
+    places, nodes = Places(*corner), (2 * corner[0] + corner[1]).astype(np.uint32)
+    basis = np.stack([np.ones(9), x, y, x**2, y**2])
+    mean, variance = basis * spectra.mean[nodes], spectra.variance[nodes]
+    wanted, tolerance = np.array([9.0, 3.0, -2.0, 5.0, 4.0]), (1.0, 2.0, 2.0, 1.0, 1.0)
+
+    def look_at(way: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        covariance = np.diag(tolerance) + (basis[:, way] * variance[way]) @ basis[:, way].T
+        return wanted - mean[:, way].sum(1), covariance
+
+    def weight(way: list[int]) -> float:
+        left, covariance = look_at(way)
+        pairs = [1 + pull[a] * pull[b] for a, b in combinations(way, 2) if b in beside[a]]
+        near = stats.multivariate_normal(cov=covariance).pdf(left)
+        return float(np.exp(logits[way].sum()) * np.prod(pairs) * near)
+
+    ways = [list(way) for way in combinations(range(9), 3)]
+    n, state, sites = 10_000, words(9), empty_sites(9)
+    found = np.zeros(len(ways))
+    for _ in range(n):
+        begin(sites, logits.copy(), spill)
+        hit = np.empty(9, np.uint32)
+        draw_hits(sites, 3, beside, hit, state)
+        for _ in range(1 if how == "moves" else 6):
+            left, covariance = look_at(list(hit[:3]))
+            matrix = tuple(np.linalg.inv(covariance)[np.tril_indices(5)])
+            rest = (
+                sites, 3, beside, hit, nodes[hit[:3]], places, spectra, x, y, (0.0, 0.0), matrix,
+                tuple(left), state,
+            )  # fmt: skip
+            _ = move_hits(100.0, *rest) if how == "moves" else bathed(*rest)
+        found[ways.index(sorted(hit[:3]))] += 1
+    expected = np.array([weight(way) for way in ways])
+    expected *= n / expected.sum()
+    rare = expected < 5.0
+    some, wanted_ = (np.append(of[~rare], of[rare].sum()) for of in (found, expected))
+    assert stats.chisquare(some, wanted_).pvalue > 1e-3
+
+
+def test_the_bath_weighs_cells_far_out() -> None:
+    """Against float64, where a far hit makes the moments' covariance ill-conditioned."""
+    x, y, _ = square(51)
+    rng = np.random.default_rng(1)
+    basis = np.stack([np.ones(x.size), x, y, x**2, y**2])
+    others = np.array([25 * 51 + 25, 25 * 51 + 26, 44 * 51 + 3])
+    covariance = np.diag([1e-4, 1e-3, 1e-3, 1e-2, 1e-2])
+    covariance += (basis[:, others] * [0.02, 0.02, 0.3]) @ basis[:, others].T
+    matrix = np.linalg.inv(covariance)
+    left = 0.3 * basis[:, 30 * 51 + 20] + 0.01 * rng.normal(size=5)
+    mean, variance = rng.uniform(0.1, 1.0, x.size), rng.uniform(0.02, 0.5, x.size)
+    bath, sites = room(x), empty_sites(x.size)
+    bath.mean[:], bath.variance[:], bath.x[:], bath.y[:] = mean, variance, x, y
+    begin(sites, np.full(x.size, np.float32(-3.0)), np.zeros(x.size, np.float32))
+    drawn = [
+        drawn_cell(bath, sites, tuple(matrix[np.tril_indices(5)]), tuple(left), words(k))
+        for k in range(500)
+    ]
+    own = np.einsum("ic,ij,jc->c", basis, matrix, basis)
+    q = left @ matrix @ basis
+    gain = (mean * q - 0.5 * mean**2 * own + 0.5 * variance * q**2) / (1 + variance * own)
+    weight = np.exp(gain - gain.max()) / np.sqrt(1 + variance * own)
+    found = bath.weight[: x.size] / bath.weight.sum()
+    assert found == pytest.approx(weight / weight.sum(), abs=2e-3)
+    assert np.mean(weight[drawn] > 1e-6 * weight.max()) == 1.0
 
 
 def test_the_field_is_what_is_learned() -> None:

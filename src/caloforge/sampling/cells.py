@@ -20,6 +20,7 @@ import numpy as np
 from caloforge.sampling.arrays import Array, Doubles, Integers, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp, sigmoid
+from caloforge.sampling.heat_bath import FEW, Bath, bathe, empty_bath
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
 from caloforge.sampling.moments import (
     Five,
@@ -192,6 +193,7 @@ def _fill_layer(
     spectra: Spectra,
     words: Words,
     found: Found,
+    bath: Bath,
 ) -> int:
     """Hit cells and their energies into ``found``; returns how many."""
     hit, node, energy = found.hit, found.node, found.energy
@@ -210,10 +212,16 @@ def _fill_layer(
         _place(k, found, x, y, centre)
         left = added(left, -spectra.mean[node[k]], basis(found.x[k], found.y[k]))
     matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
-    left = move_hits(
-        layers.tries * (count + FEW_HITS) / count, sites, count, beside, hit, node, decoded,
-        spectra, x, y, centre, matrix, left, words,
-    )  # fmt: skip
+    if count <= FEW:
+        left = bathe(
+            bath, sites, count, beside, hit, node, decoded, spectra, x, y, centre, matrix, left,
+            words,
+        )  # fmt: skip
+    else:
+        left = move_hits(
+            layers.tries * (count + FEW_HITS) / count, sites, count, beside, hit, node, decoded,
+            spectra, x, y, centre, matrix, left, words,
+        )  # fmt: skip
     for k in range(count):
         _place(k, found, x, y, centre)
     matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
@@ -288,7 +296,7 @@ def fill_layers(
     sites = empty_sites(cells)
     words = np.empty(2, dtype=np.uint64)
     logits = np.empty(cells, dtype=np.float32)
-    drawn = _empty_found(cells)
+    drawn, bath = _empty_found(cells), empty_bath(cells)
     said = Places(np.empty(cells, dtype=np.float32), np.empty(cells, dtype=np.float32))
     for row in range(rows.decoded.shape[0]):
         number, decoded, numbers = rows.layer[row], rows.decoded[row], rows.numbers[row]
@@ -304,7 +312,7 @@ def fill_layers(
         _to_grid(said.b, np.float32(spectra.grid - 1))
         count = _fill_layer(
             sites, said, rows.hits[row], numbers, layers, layers.x[number, low:high],
-            layers.y[number, low:high], layers.beside[number], spectra, words, drawn,
+            layers.y[number, low:high], layers.beside[number], spectra, words, drawn, bath,
         )  # fmt: skip
         found[row] = count
         _emit(count, sites, drawn, out_place[first[row] :], out[first[row] :])

@@ -17,6 +17,12 @@ from caloforge.sampling.compiled import compiled, inlined
 
 MOMENTS = 5
 
+LEAST_SHARE = 1e-9
+"""Least share of the moments' variance along a hit that is left without it."""
+
+LEAST_SQUARE = 1e-30
+"""Rounding may make the square of a number on the diagonal of a root negative."""
+
 Five = tuple[float, float, float, float, float]
 Symmetric = tuple[float, ...]
 
@@ -78,6 +84,36 @@ def widened(matrix: Symmetric, factor: float, vector: Five) -> Symmetric:
         g + f3 * v0, h + f3 * v1, i + f3 * v2, j + f3 * v3,
         k + f4 * v0, m + f4 * v1, n + f4 * v2, o + f4 * v3, p + f4 * v4,
     )  # fmt: skip
+
+
+@inlined
+def triangular(matrix: Symmetric) -> Symmetric:
+    """L, lower triangular, of a positive definite M = L L^T (Cholesky), row by row."""
+    a, b, c, d, e, f, g, h, i, j, k, m, n, o, p = matrix
+    a = np.sqrt(max(a, LEAST_SQUARE))
+    b, d, g, k = b / a, d / a, g / a, k / a
+    c = np.sqrt(max(c - b * b, LEAST_SQUARE))
+    e, h, m = (e - d * b) / c, (h - g * b) / c, (m - k * b) / c
+    f = np.sqrt(max(f - d * d - e * e, LEAST_SQUARE))
+    i, n = (i - g * d - h * e) / f, (n - k * d - m * e) / f
+    j = np.sqrt(max(j - g * g - h * h - i * i, LEAST_SQUARE))
+    o = (o - k * g - m * h - n * i) / j
+    p = np.sqrt(max(p - k * k - m * m - n * n - o * o, LEAST_SQUARE))
+    return a, b, c, d, e, f, g, h, i, j, k, m, n, o, p
+
+
+@inlined
+def projected(root: Symmetric, vector: Five) -> Five:
+    """L^T v."""
+    a, b, c, d, e, f, g, h, i, j, k, m, n, o, p = root
+    v0, v1, v2, v3, v4 = vector
+    return (
+        a * v0 + b * v1 + d * v2 + g * v3 + k * v4,
+        c * v1 + e * v2 + h * v3 + m * v4,
+        f * v2 + i * v3 + n * v4,
+        j * v3 + o * v4,
+        p * v4,
+    )
 
 
 @inlined

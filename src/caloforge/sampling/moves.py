@@ -2,7 +2,8 @@
 
 A Metropolis chain (W. Hastings, Biometrika 57 (1970) 97) at a fixed number of hits. Its target is
 the field of the hits (:mod:`.hits`) times the Gaussian of the layer's moments, the energies of the
-hits being integrated out: replaced by their means, and their covariance by that of the first hits.
+hits being integrated out: their means are expected, their covariance widens the Gaussian, and is
+kept up to date by the Sherman-Morrison formula. One hit far out may hold much energy or little.
 Half of the tries move a hit to a cell drawn by its chance, half to a cell beside another hit.
 """
 
@@ -14,7 +15,17 @@ from caloforge.sampling.arrays import Doubles, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.hits import SIDES, Sites, by_chance, put, take
-from caloforge.sampling.moments import Five, Symmetric, added, basis, quadratic
+from caloforge.sampling.moments import (
+    LEAST_SHARE,
+    Five,
+    Symmetric,
+    added,
+    applied,
+    basis,
+    dot,
+    quadratic,
+    widened,
+)
 from caloforge.sampling.random import bits, lower, one_of, share, upper
 from caloforge.sampling.spectra import Places, Spectra, draw_node
 
@@ -105,16 +116,25 @@ def move_hits(
         here = odds[old] * boost[old] * link
         here *= np.float32(weight[goal]) + np.float32(touching[goal]) * each
         goal_node = draw_node(decoded, goal, spectra.grid, words)
-        here_x, here_y = x[old] - centre[0], y[old] - centre[1]
-        new_x, new_y = x[goal] - centre[0], y[goal] - centre[1]
-        after = added(left, spectra.mean[node[moved]], basis(here_x, here_y))
-        after = added(after, -spectra.mean[goal_node], basis(new_x, new_y))
-        chi2 = quadratic(matrix, after)
-        limit = share(upper(bits(words))) * here
+        lost = basis(x[old] - centre[0], y[old] - centre[1])
+        won = basis(x[goal] - centre[0], y[goal] - centre[1])
+        after = added(left, spectra.mean[node[moved]], lost)
+        after = added(after, -spectra.mean[goal_node], won)
+        without, along = applied(matrix, lost), applied(matrix, won)
+        less, more = spectra.variance[node[moved]], spectra.variance[goal_node]
+        shrunk = max(1.0 - less * dot(without, lost), LEAST_SHARE)
+        less /= shrunk
+        along = added(along, less * dot(without, won), without)
+        grown = 1.0 + more * dot(along, won)
+        more /= grown
+        chi2 = quadratic(matrix, after) + less * dot(without, after) ** 2
+        chi2 -= more * dot(along, after) ** 2
+        limit = share(upper(bits(words))) * here * np.float32(np.sqrt(shrunk * grown))
         if limit < there * exp(np.float32(0.5 * (before - chi2))):
             take(sites, old, beside)
             put(sites, goal, beside)
             hit[moved] = goal
             node[moved] = goal_node
             before, left = chi2, after
+            matrix = widened(widened(matrix, less, without), -more, along)
     return left

@@ -25,7 +25,8 @@ from caloforge.sampling.layer_numbers import FEATURES, NEVER
 EMBEDDING = 16
 LOG_VARIANCE = (-8.0, 2.0)
 LEAST_SPREAD = 0.1
-"""Least variance of expected hits and moments (MeV, cells)."""
+LEAST_MOMENT_SPREAD = 1e-3
+"""Least variance of expected hits, and of moments (MeV, cells): a single track leaves 0.16 MeV."""
 
 
 class Cells(nn.Module):
@@ -186,7 +187,7 @@ class Cells(nn.Module):
         mean, variance = self.spectra.moments(self._places(decoded, hits))
         basis = self._basis(hits, moments)
         missing = hits.sums((hits.energy - mean)[:, None] * basis)
-        spread = hits.sums(variance.detach()[:, None] * basis**2) + LEAST_SPREAD
+        spread = hits.sums(variance.detach()[:, None] * basis**2) + LEAST_MOMENT_SPREAD
         of_energies = missing**2 / spread
         return {
             "hits": 0.5 * of_hits.sum() / hits.showers,
