@@ -3,7 +3,7 @@
 1. Hits: a Markov field with exactly as many as wanted (:mod:`.hits`). A single one is drawn by its
    odds and its distance from the wanted centre; the next steps are for more.
 2. Moves of hits, with the cells' energies integrated out, towards the layer's moments
-   (:mod:`.moves`).
+   (:mod:`.moves`); where there are few hits, these are drawn anew instead (:mod:`.heat_bath`).
 3. Energies, hit after hit, those with the smallest variance first: each is drawn from its own
    spectrum times the Gaussian look-ahead of what is then left for the others. The
    covariance of the rest loses one rank-one term a hit, so its inverse is kept up to date by the
@@ -206,7 +206,7 @@ def _fill_layer(
     count = draw_hits(sites, wanted, beside, hit, words)
     if count == 0:
         return 0
-    left, variance = targets(numbers), tolerances(numbers, layers.tolerance)
+    left, variance = targets(numbers), tolerances(numbers, count, layers.tolerance)
     for k in range(count):
         node[k] = draw_node(decoded, hit[k], spectra.grid, words)
         _place(k, found, x, y, centre)

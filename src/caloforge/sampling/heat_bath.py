@@ -16,7 +16,7 @@ import numpy as np
 from caloforge.sampling.arrays import Array, Doubles, Flags, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
-from caloforge.sampling.hits import Sites, put, take
+from caloforge.sampling.hits import SURE, Sites, put, take
 from caloforge.sampling.moments import (
     LEAST_SHARE,
     Five,
@@ -34,6 +34,9 @@ from caloforge.sampling.spectra import Places, Spectra
 
 FEW = 12
 """Layers with at most so many hits get a heat bath."""
+
+LEAST_UPDATES = 8
+"""So many hits, or all, are drawn anew, the same ones several times where they are fewer."""
 
 MOST_GAIN = np.float32(1e8)
 STEPS = np.float32(10.0)
@@ -98,8 +101,11 @@ def bathe(
     for k in range(count):
         bath.node[hit[k]] = node[k]
     _expect(bath, spectra.mean, spectra.variance)
-    for k in range(count):
+    for update in range(max(count, LEAST_UPDATES)):
+        k = update % count
         old = hit[k]
+        if sites.odds[old] > SURE:
+            continue
         take(sites, old, beside)
         variance, place = spectra.variance[bath.node[old]], _basis(bath, old)
         column = applied(matrix, place)
@@ -233,6 +239,7 @@ def _gains(bath: Bath) -> None:
 def _chances(bath: Bath, odds: Array, boost: Array, used: Flags) -> None:
     for cell in range(bath.x.shape[0]):
         free = odds[cell] * boost[cell] * np.float32(np.uint8(1) - used[cell])
+        free = free if odds[cell] <= SURE else np.float32(0.0)
         bath.chance[cell] = free / np.sqrt(bath.chance[cell])
         gain = bath.weight[cell]
         bath.weight[cell] = max(gain, -MOST_GAIN) if free > np.float32(0.0) else -MOST_GAIN

@@ -28,6 +28,10 @@ LEAST_LOGIT = np.float32(-60.0)
 MOST_LOGIT = np.float32(40.0)
 """Cells with more are as sure as these: odds must not overflow."""
 
+SURE = np.float32(19.0)
+"""Cells with greater odds stay as they are: far from the wanted moments the chain would give such
+hits up and not find back in time."""
+
 LEAST_CHANCE = np.float32(1e-30)
 """Of all cells together; that of any cell which exists is greater."""
 

@@ -17,6 +17,9 @@ from caloforge.sampling.compiled import compiled, inlined
 
 MOMENTS = 5
 
+LOOSE_HITS = 6.0
+"""Tolerances are twice as wide with so many hits, hardly wider with many more."""
+
 LEAST_SHARE = 1e-9
 """Least share of the moments' variance along a hit that is left without it."""
 
@@ -124,18 +127,23 @@ def targets(numbers: Doubles) -> Five:
 
 
 @inlined
-def tolerances(numbers: Doubles, tolerance: Doubles) -> Five:
+def tolerances(numbers: Doubles, hits: int, tolerance: Doubles) -> Five:
     """Variances of the wanted moments.
+
+    Few hits have but few centres and widths, which drawn ones do not meet: the tolerances of
+    those grow.
 
     Args:
         numbers: E (MeV), centre x and y, width x and y (cells).
+        hits: how many there are to be.
         tolerance: of the energy (relative), the centres (cells), the widths (cells).
     """
     energy, wx, wy = numbers[0], numbers[3], numbers[4]
+    wider = 1.0 + (LOOSE_HITS / hits) ** 2
     total = (tolerance[0] * energy) ** 2
-    centre = (tolerance[1] * energy) ** 2
-    wide = (tolerance[2] * energy * (2.0 * wx + 0.1)) ** 2
-    high = (tolerance[2] * energy * (2.0 * wy + 0.1)) ** 2
+    centre = (wider * tolerance[1] * energy) ** 2
+    wide = (wider * tolerance[2] * energy * (2.0 * wx + 0.1)) ** 2
+    high = (wider * tolerance[2] * energy * (2.0 * wy + 0.1)) ** 2
     return total, centre, centre, wide, high
 
 

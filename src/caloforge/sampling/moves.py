@@ -14,7 +14,7 @@ import numpy as np
 from caloforge.sampling.arrays import Doubles, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
-from caloforge.sampling.hits import SIDES, Sites, by_chance, put, take
+from caloforge.sampling.hits import SIDES, SURE, Sites, by_chance, put, take
 from caloforge.sampling.moments import (
     LEAST_SHARE,
     Five,
@@ -28,10 +28,6 @@ from caloforge.sampling.moments import (
 )
 from caloforge.sampling.random import bits, lower, one_of, share, upper
 from caloforge.sampling.spectra import Places, Spectra, draw_node
-
-SURE = np.float32(19.0)
-"""Cells with greater odds stay as they are: far from the wanted moments the chain would give such
-hits up and not find back in time."""
 
 
 @inlined
