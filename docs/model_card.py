@@ -24,7 +24,7 @@ caloforge generate {name} --energy 50 -n 1000 --seed 1 -o generated.h5
 
 ## Data
 
-{generator}. {showers:,} training showers; {ranges}. Cells below {threshold:g} MeV are zero.
+{generator}. {showers:,} training showers; {ranges}.{cut}
 
 ## Training
 
@@ -62,6 +62,7 @@ def main(folder: Path, reports: list[str]) -> None:
     about = json.loads((folder / "artifact.json").read_text())
     provenance = about["provenance"]
     source = provenance["source"]
+    threshold = about["cell_threshold_mev"]
     ranges = []
     for name, (low, high) in source["training_ranges"].items():
         factor, unit = UNITS.get(name, (1.0, "mm"))
@@ -76,7 +77,7 @@ def main(folder: Path, reports: list[str]) -> None:
         generator=find(provenance, "generator") or "Geant4",
         showers=source["training_showers"],
         ranges=", ".join(ranges),
-        threshold=about["cell_threshold_mev"],
+        cut=f" Cells below {threshold:g} MeV are zero." if threshold else "",
         steps=source["training_steps"],
         minutes=source["training_seconds"] / 60,
         seed=provenance["seed"],
