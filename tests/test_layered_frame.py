@@ -20,6 +20,7 @@ from caloforge.models.layered.hits import Hits
 from caloforge.models.layered.symmetry import Mirrors
 from caloforge.sampling.frame import Frame
 from caloforge.sampling.grid import LayerGrid
+from caloforge.sampling.shapes import told_of
 from helpers import lcd_showers
 
 # ---------------------------------------------------------------------------- symmetry
@@ -141,6 +142,26 @@ def test_showers_keep_their_cells_in_the_frame() -> None:
     assert np.array_equal(back.numpy(), cells.astype(np.float32))
 
 
+def test_the_shape_stage_knows_where_lines_cross_the_layers() -> None:
+    """The same in training and in the sampler, for frames that follow the line; else not at all."""
+    calorimeter = load_detector("lcd-ecal")
+    asked = angled_particles(4)
+    dense = torch.zeros(4, calorimeter.n_cells)
+    dense.view(4, 25, 2601)[:, ::2, 1300:1303] = 1.5
+    for settings, numbers in ((ANGLED, 4), ({"condition": ANGLED["condition"]}, 3)):
+        model = build_model("layered", calorimeter, {**settings, "encoder": [8], "decoder": [8]})
+        assert isinstance(model, Layered)
+        framed = model._framed(*model._hits(dense), torch.from_numpy(asked).float())
+        learned = model._layer_numbers(framed)[1].numpy()
+        standard = model._features(framed)[..., :2].double().numpy()
+        _, apart = model.frame.places(asked)
+        told = told_of(standard, framed.hit.numpy(), apart, model.frame.margin)
+        assert told.shape == (4, 25, numbers)
+        assert told == pytest.approx(learned, abs=1e-5)
+        assert model.shapes.before.in_features > 2 * numbers
+    assert np.ptp(apart) == 0.0
+
+
 def test_links_join_hits_to_all_cells_beside_them() -> None:
     """Against the definition, cell by cell, for hits of two showers."""
     grid = LayerGrid.of(load_detector("lcd-ecal-25").window(5, 5, "few"))
@@ -200,5 +221,5 @@ def test_expected_hits_and_moments_against_the_definition() -> None:
     e, x, y = energy[cell], grid.x[7, cell], grid.y[7, cell]
     x, y = x - (e @ x) / e.sum(), y - (e @ y) / e.sum()
     basis = [np.ones_like(x), x, y, x**2 - e @ x**2 / e.sum(), y**2 - e @ y**2 / e.sum()]
-    chi2 = sum(((e - mean) @ b) ** 2 / (variance @ b**2 + 0.1) for b in basis)
+    chi2 = sum(((e - mean) @ b) ** 2 / (variance @ b**2 + 1e-3) for b in basis)
     assert float(found["moments"].detach()) == pytest.approx(0.5 * chi2, rel=1e-3)

@@ -26,7 +26,7 @@ from caloforge.sampling.layer_numbers import (
 )
 from caloforge.sampling.networks import Linear, Perceptron
 from caloforge.sampling.random import keys_of, start
-from caloforge.sampling.shapes import ShapeStage
+from caloforge.sampling.shapes import ShapeStage, told_of
 from caloforge.sampling.spectra import tabulate
 
 AT_ONCE = 64
@@ -130,8 +130,8 @@ class LayeredSampler:
         features[..., 0] = np.log(np.maximum(energy, LEAST_LAYER))
         features[..., 1] = np.log(np.maximum(hits, 1) - HITS_OFFSET)
         features = (features - self.feature_mean) / self.feature_std
-        seen = np.dstack([np.where(hit[..., None], features[..., :2], 0.0), hit])
-        drawn = self.shapes.draw(seen.astype(np.float32), self.energies.standardised(known), words)
+        told = told_of(features[..., :2], hit, apart, self.frame.margin)
+        drawn = self.shapes.draw(told, self.energies.standardised(known), words)
         features[..., 2:] = drawn[..., :4]
         features[..., 2] += apart / self.feature_std[:, 2]
         shape = features[..., 2:] * self.feature_std[:, 2:] + self.feature_mean[:, 2:]

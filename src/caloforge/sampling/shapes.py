@@ -6,13 +6,35 @@ Twin of :class:`caloforge.models.layered.shapes.ShapeStage`, drawing instead of 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from caloforge.sampling.arrays import Array, State, Words
+from caloforge.sampling.arrays import Array, Doubles, State, Words
 from caloforge.sampling.mixtures import Chain, draw_chains
 from caloforge.sampling.networks import Linear, Memory, Perceptron, add_silu, product, room
 
 CONTEXT = 3
 """What the stage knows of a layer: its energy, its hits, whether it is hit."""
+
+APART_SPREAD = 12.0**-0.5
+"""Standard deviation of where lines cross the frame's middle cells, even over one cell."""
+
+
+def told_of(standard: Doubles, hit: NDArray[np.bool_], apart: Doubles, margin: int) -> Array:
+    """What the stage knows of layers (B, L, n), see :meth:`ShapeStage.draw`.
+
+    Where a line crosses its cell decides where the centre can be: most energy is in one cell. In
+    frames with a margin that differs from layer to layer.
+
+    Args:
+        standard: (B, L, 2) standardised energy and hits.
+        hit: (B, L) layers with hits.
+        apart: (B, L) distance from the frame's middle to the line, in cells.
+        margin: of the frame.
+    """
+    parts = [np.where(hit[..., None], standard, 0.0), hit[..., None]]
+    if margin:
+        parts.append(apart[..., None] / APART_SPREAD)
+    return np.concatenate(parts, axis=2, dtype=np.float32)
 
 
 class ShapeStage:
@@ -35,7 +57,8 @@ class ShapeStage:
         """Standardised numbers (B, L, size); zeros where a layer is not hit.
 
         Args:
-            known: (B, L, 3) standardised energy and hits, and 1 where the layer is hit; else 0.
+            known: (B, L, n) standardised energy and hits, and 1 where the layer is hit; else 0;
+                in frames with a margin where the line crosses its cell, see :func:`told_of`.
             condition: (B, C) standardised.
             words: (B, 2) random states, advanced.
         """

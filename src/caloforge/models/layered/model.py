@@ -37,6 +37,7 @@ from caloforge.sampling import LayeredSampler
 from caloforge.sampling.frame import Frame
 from caloforge.sampling.layer_numbers import HITS_OFFSET
 from caloforge.sampling.random import KEY_SIZE
+from caloforge.sampling.shapes import APART_SPREAD
 from caloforge.showers import Showers
 
 Losses = dict[str, torch.Tensor]
@@ -331,14 +332,17 @@ class Layered(GradientModel):
 
     @torch.no_grad()
     def _layer_numbers(self, layers: Framed) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the shape stage learns (B, L, size), and what it is told (B, L, 3)."""
+        """What the shape stage learns (B, L, size), and what it is told (B, L, n)."""
         latents = self.cells.some_latents(layers.hits, self._features(layers))
         standard = self._features(layers, from_line=True)
         shape = standard[..., 2:]
         shape = shape + torch.randn_like(shape) * torch.tensor(SMEAR, device=shape.device)
         hit = layers.hit[..., None]
         value = torch.where(hit, torch.cat([shape, latents], dim=-1), 0.0)
-        return value, torch.cat([standard[..., :2], hit.float()], dim=-1)
+        told = [standard[..., :2], hit.float()]
+        if self.frame.margin:
+            told.append(layers.apart[..., None] / APART_SPREAD)
+        return value, torch.cat(told, dim=-1)
 
 
 def one_cycle(done: float) -> float:

@@ -36,9 +36,10 @@ class ShapeStage(nn.Module):
         super().__init__()
         self.layers, self.size = layers, len(SMEAR) + config.latents
         memory = config.shape_memory
+        told = CONTEXT + (config.margin > 0)
         self.embedding = nn.Embedding(layers, EMBEDDING)
-        self.context = perceptron([conditions + CONTEXT * layers, HIDDEN, GLOBAL], open_end=True)
-        self.before = nn.Linear(self.size + 2 * CONTEXT + GLOBAL + EMBEDDING, HIDDEN)
+        self.context = perceptron([conditions + told * layers, HIDDEN, GLOBAL], open_end=True)
+        self.before = nn.Linear(self.size + 2 * told + GLOBAL + EMBEDDING, HIDDEN)
         self.memory = nn.GRU(HIDDEN, memory, batch_first=True)
         self.mix = perceptron([memory + HIDDEN, memory], open_end=False)
         self.chain = Chain(memory, self.size, config.width, config.components)
@@ -57,7 +58,8 @@ class ShapeStage(nn.Module):
 
         Args:
             value: (B, L, size) standardised centres, widths and learned numbers; 0 if not hit.
-            known: (B, L, 3) standardised energy and hits, and 1 where the layer is hit; else 0.
+            known: (B, L, n) standardised energy and hits, and 1 where the layer is hit; else 0;
+                in frames with a margin where the line crosses its cell.
             condition: (B, C) standardised.
         """
         context = self.context(torch.cat([condition, known.flatten(1)], dim=-1))
@@ -66,7 +68,7 @@ class ShapeStage(nn.Module):
         x = torch.cat([_shifted(value), known, _shifted(known), context, place], dim=-1)
         x = F.silu(self.before(x))
         h = self.mix(torch.cat([self.memory(x)[0], x], dim=-1))
-        density: torch.Tensor = self.chain(h, value) * known[..., 2:]
+        density: torch.Tensor = self.chain(h, value) * known[..., 2:3]
         return -density.sum((-1, -2)).mean()
 
 
