@@ -27,6 +27,7 @@ from caloforge.runtime.engine import Engine
 from caloforge.runtime.trained import warn_outside, with_impact
 from caloforge.sampling import LayeredSampler
 from caloforge.showers import Incident
+from caloforge.simulate.gflash import GFlash
 from caloforge.store import open_showers, write_showers
 from helpers import SAMPLES, lcd_showers, random_showers
 
@@ -154,6 +155,32 @@ def test_showers_at_an_angle_lie_around_their_line(tmp_path: Path) -> None:
         assert np.median(np.abs(off)) < 5.0  # a cell; the line itself goes 50 mm to the side
     with pytest.warns(CaloforgeWarning, match="theta"):
         made.generate(energy=50, theta=40, n=2)
+
+
+def test_the_calogan_recipe_trains(tmp_path: Path) -> None:
+    """The recipe on classical showers: hardly trained, it keeps the visible energy."""
+    lar = load_detector("calogan-lar")
+    energy = np.random.default_rng(3).uniform(1e4, 1e5, 64)
+    incident = Incident(
+        {"energy": energy, "pdg": np.full(64, 11), "x": 0 * energy, "y": 0 * energy}
+    )
+    data = write_showers(tmp_path / "lar.h5", GFlash(lar).simulate(incident, seed=1))
+    overrides = [o for o in SHORT if "condition" not in o]
+    made = load_model(train("layered-calogan", data, tmp_path / "m", overrides=overrides))
+    drawn = made.generate(energy=50, n=50, seed=4)
+    assert drawn.calorimeter.hash == lar.hash
+    assert np.median(drawn.total_energy) == pytest.approx(5e4, rel=0.2)
+
+
+def test_the_shipped_calogan_electrons_leak_little_and_get_deeper_with_energy() -> None:
+    """All material counts in this calorimeter; the maximum moves by ln E radiation lengths."""
+    model = load_model("calogan-lar-electron")
+    first = []
+    for energy in (5.0, 20.0, 80.0):
+        showers = model.generate(energy=energy, n=60, seed=1)
+        assert showers.total_energy == pytest.approx(1e3 * energy, rel=0.02)
+        first.append(showers.layer_energy[:, 0].mean() / energy)
+    assert first[0] > first[1] > first[2]
 
 
 def test_impact_points_are_drawn_where_none_are_given(tmp_path: Path) -> None:
