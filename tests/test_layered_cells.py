@@ -21,6 +21,7 @@ from caloforge.sampling.filling import fill
 from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.heat_bath import Bath, bathe, draw_cell, empty_bath
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
+from caloforge.sampling.layer import Layer
 from caloforge.sampling.moves import move_hits
 from caloforge.sampling.spectra import (
     Places,
@@ -122,10 +123,9 @@ def test_moves_reach_the_field(sure: int | None) -> None:
         begin(sites, logits.copy(), spill)
         hit = np.empty(9, np.uint32)
         draw_hits(sites, 3, beside, hit, state)
-        move_hits(
-            20.0, sites, 3, beside, hit, np.zeros(3, np.uint32), places, spectra, x, y,
-            (0.0, 0.0), none, (0.0, 0.0, 0.0, 0.0, 0.0), state,
-        )  # fmt: skip
+        first = np.zeros(3, np.uint32)
+        layer = Layer(sites, beside, hit, first, places, spectra, x, y, (0.0, 0.0))
+        move_hits(20.0, layer, 3, none, (0.0, 0.0, 0.0, 0.0, 0.0), state)
         found[ways.index(sorted(hit[:3]))] += 1
     same = np.array([sure is None or sure in way for way in ways])
     assert found[same].sum() > 0.9 * n
@@ -144,8 +144,8 @@ def drawn_cell(bath: Bath, sites: Sites, matrix: Any, left: Any, state: np.ndarr
 
 
 @njit
-def bathed(sites: Sites, *arguments: Any) -> None:
-    bathe(empty_bath(9), sites, *arguments)
+def bathed(layer: Layer, *arguments: Any) -> None:
+    bathe(empty_bath(9), layer, *arguments)
 
 
 @pytest.mark.parametrize("how", ["moves", "bath"])
@@ -185,17 +185,17 @@ def test_hits_reach_the_moments(how: str) -> None:
         for _ in range(1 if how == "moves" else 6):
             left, covariance = look_at(list(hit[:3]))
             matrix = tuple(np.linalg.inv(covariance)[np.tril_indices(5)])
-            rest = (
-                sites, 3, beside, hit, nodes[hit[:3]], places, spectra, x, y, (0.0, 0.0), matrix,
-                tuple(left), state,
+            layer = Layer(
+                sites, beside, hit, nodes[hit[:3]], places, spectra, x, y, (0.0, 0.0)
             )  # fmt: skip
+            rest = (layer, 3, matrix, tuple(left), state)
             _ = move_hits(100.0, *rest) if how == "moves" else bathed(*rest)
         found[ways.index(sorted(hit[:3]))] += 1
     expected = np.array([weight(way) for way in ways])
     expected *= n / expected.sum()
     rare = expected < 5.0
-    some, wanted_ = (np.append(of[~rare], of[rare].sum()) for of in (found, expected))
-    assert stats.chisquare(some, wanted_).pvalue > 1e-3
+    seen, due = (np.append(of[~rare], of[rare].sum()) for of in (found, expected))
+    assert stats.chisquare(seen, due).pvalue > 1e-3
 
 
 def test_the_bath_weighs_cells_far_out() -> None:

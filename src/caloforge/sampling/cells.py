@@ -20,9 +20,11 @@ import numpy as np
 from caloforge.sampling.arrays import Array, Doubles, Integers, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp, sigmoid
-from caloforge.sampling.heat_bath import FEW, Bath, bathe, empty_bath
+from caloforge.sampling.heat_bath import MOST_HITS, Bath, bathe, empty_bath
 from caloforge.sampling.hits import Sites, draw_hits, empty_sites, look
+from caloforge.sampling.layer import Layer
 from caloforge.sampling.moments import (
+    LEAST_SHARE,
     Five,
     Symmetric,
     added,
@@ -39,8 +41,8 @@ from caloforge.sampling.random import seed, uniform
 from caloforge.sampling.spectra import RANKS, Places, Spectra, draw_node
 from caloforge.sampling.tilted import draw_tilted
 
-FEW_HITS = 10
-"""Layers get moves as if they had this many more hits: a few hits begin far from where they go."""
+EXTRA_HITS = 10
+"""Layers get moves as if they had this many more hits: few of them begin far from where they go."""
 
 
 class Layers(NamedTuple):
@@ -53,7 +55,7 @@ class Layers(NamedTuple):
         x, y: (layers, cells) positions, in cells.
         beside: (layers, places, 4) places that share a side, or ``places`` where there is none.
         tolerance: (3,) of energy (relative), centres and widths (cells).
-        tries: moves to try for every hit and :data:`FEW_HITS` more.
+        tries: moves to try for every hit and :data:`EXTRA_HITS` more.
         threshold: least energy of a hit, MeV.
     """
 
@@ -144,7 +146,7 @@ def _draw_energies(
         place = basis(found.x[hit], found.y[hit])
         column = applied(matrix, place)
         own = dot(column, place)
-        rest = max(1.0 - spread * own, 1e-9)
+        rest = max(1.0 - spread * own, LEAST_SHARE)
         centre = mean + dot(column, left) / own
         drawn = draw_tilted(spectra, node, centre, own / rest, words)
         found.energy[hit] = drawn
@@ -212,16 +214,12 @@ def _fill_layer(
         _place(k, found, x, y, centre)
         left = added(left, -spectra.mean[node[k]], basis(found.x[k], found.y[k]))
     matrix = precision(variance, found.x, found.y, spectra.variance, node, count)
-    if count <= FEW:
-        left = bathe(
-            bath, sites, count, beside, hit, node, decoded, spectra, x, y, centre, matrix, left,
-            words,
-        )  # fmt: skip
+    layer = Layer(sites, beside, hit, node, decoded, spectra, x, y, centre)
+    if count <= MOST_HITS:
+        left = bathe(bath, layer, count, matrix, left, words)
     else:
-        left = move_hits(
-            layers.tries * (count + FEW_HITS) / count, sites, count, beside, hit, node, decoded,
-            spectra, x, y, centre, matrix, left, words,
-        )  # fmt: skip
+        tries = layers.tries * (count + EXTRA_HITS) / count
+        left = move_hits(tries, layer, count, matrix, left, words)
     for k in range(count):
         _place(k, found, x, y, centre)
     matrix = precision(variance, found.x, found.y, spectra.variance, node, count)

@@ -17,6 +17,7 @@ from caloforge.sampling.arrays import Array, Doubles, Flags, Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.hits import SURE, Sites, put, take
+from caloforge.sampling.layer import Layer
 from caloforge.sampling.moments import (
     LEAST_SHARE,
     Five,
@@ -30,9 +31,9 @@ from caloforge.sampling.moments import (
     widened,
 )
 from caloforge.sampling.random import lower, mixed, share, uniform, upper
-from caloforge.sampling.spectra import Places, Spectra
+from caloforge.sampling.spectra import Places
 
-FEW = 12
+MOST_HITS = 12
 """Layers with at most so many hits get a heat bath."""
 
 LEAST_UPDATES = 8
@@ -77,27 +78,16 @@ def empty_bath(cells: int) -> Bath:
 
 @compiled
 def bathe(
-    bath: Bath,
-    sites: Sites,
-    count: int,
-    beside: Unsigned,
-    hit: Unsigned,
-    node: Unsigned,
-    decoded: Places,
-    spectra: Spectra,
-    x: Doubles,
-    y: Doubles,
-    centre: tuple[float, float],
-    matrix: Symmetric,
-    left: Five,
-    words: Words,
+    bath: Bath, layer: Layer, count: int, matrix: Symmetric, left: Five, words: Words
 ) -> Five:
     """Draw the hits of a layer anew; returns what is then wanted minus expected.
 
     The arguments are those of :func:`.moves.move_hits`.
     """
-    _place(bath, x, y, np.float32(centre[0]), np.float32(centre[1]))
-    _draw_nodes(bath.node, decoded, spectra.grid, words)
+    sites, beside, spectra = layer.sites, layer.beside, layer.spectra
+    hit, node, centre = layer.hit, layer.node, layer.centre
+    _set_places(bath, layer.x, layer.y, np.float32(centre[0]), np.float32(centre[1]))
+    _draw_nodes(bath.node, layer.decoded, spectra.grid, words)
     for k in range(count):
         bath.node[hit[k]] = node[k]
     _expect(bath, spectra.mean, spectra.variance)
@@ -128,7 +118,9 @@ def _basis(bath: Bath, cell: np.uint32) -> Five:
 
 
 @compiled
-def _place(bath: Bath, x: Doubles, y: Doubles, centre_x: np.float32, centre_y: np.float32) -> None:
+def _set_places(
+    bath: Bath, x: Doubles, y: Doubles, centre_x: np.float32, centre_y: np.float32
+) -> None:
     for cell in range(x.shape[0]):
         bath.x[cell] = np.float32(x[cell]) - centre_x
         bath.y[cell] = np.float32(y[cell]) - centre_y

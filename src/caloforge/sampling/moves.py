@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from caloforge.sampling.arrays import Doubles, Unsigned, Words
+from caloforge.sampling.arrays import Unsigned, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.functions import exp
 from caloforge.sampling.hits import SIDES, SURE, Sites, by_chance, put, take
+from caloforge.sampling.layer import Layer
 from caloforge.sampling.moments import (
     LEAST_SHARE,
     Five,
@@ -27,7 +28,7 @@ from caloforge.sampling.moments import (
     widened,
 )
 from caloforge.sampling.random import bits, lower, one_of, share, upper
-from caloforge.sampling.spectra import Places, Spectra, draw_node
+from caloforge.sampling.spectra import draw_node
 
 
 @inlined
@@ -62,35 +63,20 @@ def _swap(values: Unsigned, one: int, other: int) -> None:
 
 @compiled
 def move_hits(
-    tries: float,
-    sites: Sites,
-    count: int,
-    beside: Unsigned,
-    hit: Unsigned,
-    node: Unsigned,
-    decoded: Places,
-    spectra: Spectra,
-    x: Doubles,
-    y: Doubles,
-    centre: tuple[float, float],
-    matrix: Symmetric,
-    left: Five,
-    words: Words,
+    tries: float, layer: Layer, count: int, matrix: Symmetric, left: Five, words: Words
 ) -> Five:
     """Try to move hits; returns what is then wanted minus expected.
 
     Args:
         tries: how often, for every hit.
-        sites, count, beside, hit: the field and its hits, see :func:`.hits.draw_hits`.
-        node: (count,) nodes of the hits' spectra.
-        decoded: what the decoder says of the layer's spectra.
-        spectra: the tabulated spectra.
-        x, y: (cells,) positions.
-        centre: the wanted centre.
+        layer: the layer with its first hits, which change.
+        count: how many there are.
         matrix: inverse covariance of the moments.
         left: wanted minus expected moments.
         words: (2,) random state.
     """
+    sites, beside, spectra = layer.sites, layer.beside, layer.spectra
+    hit, node, x, y, centre = layer.hit, layer.node, layer.x, layer.y, layer.centre
     odds, boost, weight, touching = sites.odds, sites.boost, sites.weight, sites.touching
     # the probability to propose a cell, but for a factor: its weight, and so much a hit beside it
     each = np.float32(sites.rising[-1]) / np.float32(SIDES * count)
@@ -111,7 +97,7 @@ def move_hits(
         there = odds[goal] * boost[goal] * (np.float32(weight[old]) + touch * each)
         here = odds[old] * boost[old] * link
         here *= np.float32(weight[goal]) + np.float32(touching[goal]) * each
-        goal_node = draw_node(decoded, goal, spectra.grid, words)
+        goal_node = draw_node(layer.decoded, goal, spectra.grid, words)
         lost = basis(x[old] - centre[0], y[old] - centre[1])
         won = basis(x[goal] - centre[0], y[goal] - centre[1])
         after = added(left, spectra.mean[node[moved]], lost)
