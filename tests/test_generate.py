@@ -66,6 +66,25 @@ def test_the_file_says_where_it_comes_from(model: Path, tmp_path: Path) -> None:
     assert provenance.find_source("generation_ms") > 0
 
 
+@pytest.mark.parametrize(("n", "expected"), [(6, 500.0), (2, 50_000.0)])
+def test_compiling_in_the_first_batch_is_not_the_engines_speed(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int, expected: float
+) -> None:
+    """A clock that only the engine moves: 100 s in its first call, 1 s in the others."""
+    engine, clock = open_engine(model), [0.0]
+    run = engine.run
+
+    def slow_at_first(*arguments: Any) -> Any:
+        clock[0] += 1.0 if clock[0] else 100.0
+        return run(*arguments)
+
+    monkeypatch.setattr(engine, "run", slow_at_first)
+    monkeypatch.setattr("caloforge.generate.to_store.time.perf_counter", lambda: clock[0])
+    done = generate_to_store(engine, particles(n, 50), tmp_path / "g.h5", batch_size=2)
+    assert done.generation_ms == expected
+    assert done.total_ms == pytest.approx(1e3 * clock[0] / n, rel=1e-4)
+
+
 def test_python_and_command_line_agree(model: Path, tmp_path: Path) -> None:
     showers = load_model(model).generate(energy="10:100", n=5, seed=3)
     incident = particles(5, "10:100", seed=3)

@@ -15,7 +15,10 @@ from caloforge.store import StoreWriter
 
 @dataclass(frozen=True)
 class Generation:
-    """What was written, and how fast: ms per shower in the engine, and in all."""
+    """What was written, and how fast: ms per shower in the engine, and in all.
+
+    The engine's first batch does not count where there are more: it compiles and warms up.
+    """
 
     path: Path
     showers: int
@@ -63,7 +66,7 @@ def generate_to_store(
         parents=(engine.description["provenance"],),
     )
     empty = done = 0
-    busy = 0.0
+    spent: list[tuple[float, int]] = []
     begin = time.perf_counter()
     with StoreWriter(output, engine.calorimeter, provenance) as writer:
         batches = shower_batches(
@@ -72,15 +75,16 @@ def generate_to_store(
         while True:
             start = time.perf_counter()
             batch = next(batches, None)
-            busy += time.perf_counter() - start
             if batch is None:
                 break
+            spent.append((time.perf_counter() - start, len(batch)))
             writer.append(batch)
             done += len(batch)
             empty += int((batch.hits_per_shower == 0).sum())
             if progress:
                 progress(done, len(incident))
-        milliseconds = round(1000 * busy / len(incident), 4)
+        seconds, showers = (sum(part) for part in zip(*(spent[1:] or spent), strict=True))
+        milliseconds = round(1000 * seconds / showers, 4)
         writer.provenance = replace(provenance, source={"generation_ms": milliseconds})
     total = round(1000 * (time.perf_counter() - begin) / len(incident), 4)
     return Generation(Path(output), done, empty, milliseconds, total)
