@@ -34,6 +34,7 @@ class EnergyStage:
         buffers = ("condition_mean", "condition_std", "total_fit", "total_std", "left_mean")
         names = (*buffers, "left_std", "number_mean", "number_std", "total_bounds", "bounds")
         self.buffer = {key: state[f"{name}.{key}"].astype(np.float64) for key in names}
+        self.absolute = state[f"{name}.absolute"].astype(np.float64)
         self.layers = len(embedding)
         self.earliest_end = int(state[f"{name}.earliest_end"])
         decide = Linear(state, f"{name}.state")
@@ -83,7 +84,7 @@ class EnergyStage:
             _draw_layer(
                 decided, self.decide_bias, self.chain.earlier, self.chain.last,
                 self.chain.last_bias, b["number_mean"][layer], b["number_std"][layer],
-                b["bounds"][layer], layer >= self.earliest_end, layer == self.layers - 1,
+                b["bounds"][layer], self.absolute[layer], layer >= self.earliest_end, layer == self.layers - 1,
                 most[layer], left, done, heard, energy[:, layer], hits[:, layer], words,
             )  # fmt: skip
         return energy, hits
@@ -121,6 +122,7 @@ def _draw_layer(
     mean: Doubles,
     std: Doubles,
     bounds: Doubles,
+    absolute: float,
     may_end: bool,
     is_end: bool,
     most: int,
@@ -151,7 +153,8 @@ def _draw_layer(
             value = draw_next(inner, 0, last, last_bias, parameters, words[row])
             value = min(max(value, bounds[0, 0]), bounds[1, 0])
             seen[row, STATES] = value
-            share = 1.0 / (1.0 + np.exp(-(value * std[0] + mean[0])))
+            logit = value * std[0] + mean[0] - absolute * np.log(left[row])
+            share = 1.0 / (1.0 + np.exp(-logit))
         tell_later(inner, 0, seen[row, STATES], earlier)
         value = draw_next(inner, 1, last, last_bias, parameters, words[row])
         value = min(max(value, bounds[0, 1]), bounds[1, 1])

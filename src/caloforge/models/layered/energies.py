@@ -25,6 +25,11 @@ HIDDEN = 64
 MARGIN = 0.3
 """Standardised numbers may leave the training sample's range by this much."""
 
+TRACKS = 2
+LEAST_TRACKS = 0.05
+"""A layer's energy is absolute where it has at most so many hits in more than this share of the
+showers."""
+
 
 class EnergyStage(nn.Module):
     """Density of the layers' energies and hits.
@@ -61,11 +66,15 @@ class EnergyStage(nn.Module):
         shower's energy into one layer."""
         self.left_mean: torch.Tensor = nn.Buffer(torch.zeros(layers))
         self.left_std: torch.Tensor = nn.Buffer(torch.ones(layers))
+        self.absolute: torch.Tensor = nn.Buffer(torch.zeros(layers))
+        """1 for layers with few hits: single tracks leave the same energy in any shower, while the
+        others scale with the energy that is left."""
 
     def fit(self, energy: torch.Tensor, hits: torch.Tensor, condition: torch.Tensor) -> None:
         """Take means, spreads and ranges from layers (B, L) and conditions (B, C)."""
         self.condition_mean.copy_(condition.mean(0))
         self.condition_std.copy_(condition.std(0).clamp(min=1e-6))
+        self.absolute.copy_(((hits > 0) & (hits <= TRACKS)).float().mean(0) > LEAST_TRACKS)
         total, state, number, left = self._numbers(energy, hits, condition)
         known = self.standardised(condition)[:, 0].double()
         powers = torch.stack([known**k for k in range(3)], dim=1)
@@ -99,7 +108,11 @@ class EnergyStage(nn.Module):
     def _numbers(
         self, energy: torch.Tensor, hits: torch.Tensor, condition: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """ln of the visible share (B,), states (B, L), numbers (B, L, 2), energy left (B, L)."""
+        """ln of the visible share (B,), states (B, L), numbers (B, L, 2), energy left (B, L).
+
+        The first number is the logit of a layer's share of the energy left; where energies are
+        absolute plus the logarithm of the latter, nearly that of the layer's energy.
+        """
         energy = energy.double()
         total = energy.sum(-1)
         before = energy.cumsum(-1) - energy
@@ -108,7 +121,8 @@ class EnergyStage(nn.Module):
         last = on & (on.flip(-1).cumsum(-1).flip(-1) == 1)
         share = (energy / left).clamp(1e-7, 1.0 - 1e-7)
         raw_hits = (hits - torch.rand_like(hits)).clamp(min=1e-3).log()
-        number = torch.stack([torch.logit(share).float(), raw_hits], dim=-1)
+        of_energy = torch.logit(share) + self.absolute * left.log()
+        number = torch.stack([of_energy.float(), raw_hits], dim=-1)
         visible = (total.clamp(min=LEAST_LAYER).log() - condition[:, 0]).float()
         return visible, on.long() + last.long(), number, left.float()
 
