@@ -95,7 +95,7 @@ def test_the_sampler_says_what_the_torch_networks_say(name: str) -> None:
     couplings = cells.field.couplings().detach().numpy()[:, cells.group.numpy()]
     assert np.allclose(sampler.about.spill, np.exp(0.5 * couplings), rtol=1e-5)
     layers = len(real)
-    features, latents = torch.randn(4, layers, 6), torch.randn(4, layers, cells.latents)
+    features, latents = torch.randn(4, layers, 6 + 1), torch.randn(4, layers, cells.latents)
     said = cells.decode(features, latents).detach().numpy().reshape(4 * layers, -1)
     place = np.tile(sampler.embedding, (4, 1, 1))
     sees = np.concatenate([features.numpy(), latents.numpy(), place], axis=2)

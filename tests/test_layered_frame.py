@@ -18,6 +18,7 @@ from caloforge.models.layered.field import Field
 from caloforge.models.layered.groups import groups_of
 from caloforge.models.layered.hits import Hits
 from caloforge.models.layered.symmetry import Mirrors
+from caloforge.sampling import LayeredSampler
 from caloforge.sampling.frame import Frame
 from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.shapes import told_of
@@ -160,6 +161,27 @@ def test_the_shape_stage_knows_where_lines_cross_the_layers() -> None:
         assert told == pytest.approx(learned, abs=1e-5)
         assert model.shapes.before.in_features > 2 * numbers
     assert np.ptp(apart) == 0.0
+
+
+def test_the_decoder_knows_the_particle() -> None:
+    """The same in training and in the sampler; it stands between features and learned numbers."""
+    calorimeter = load_detector("lcd-ecal")
+    asked = angled_particles(4)
+    nothing = torch.zeros(4, calorimeter.n_cells)
+    for settings, numbers in ((ANGLED, 5), ({"condition": ANGLED["condition"]}, 4)):
+        model = build_model("layered", calorimeter, {**settings, "encoder": [8], "decoder": [8]})
+        assert isinstance(model, Layered)
+        known = torch.from_numpy(model.frame.known(asked)).float()
+        model.energies.condition_mean.copy_(known.mean(0))
+        model.energies.condition_std.copy_(known.std(0).clamp(min=1.0))
+        framed = model._framed(*model._hits(nothing), torch.from_numpy(asked).float())
+        learned = model._seen(framed)[..., 6:].numpy()
+        state = {key: value.numpy() for key, value in model.state_dict().items()}
+        sampler = LayeredSampler(calorimeter, model.config.model_dump(), state)
+        sees = sampler.layers(asked, np.full((4, 4), 0.3)).sees
+        assert sees.shape == (4, 25, 6 + numbers + model.cells.latents)
+        assert sees[..., 6 : 6 + numbers] == pytest.approx(learned, abs=1e-4)
+        assert np.ptp(learned[:, 0, 1:], axis=0).min() > 0.1
 
 
 def test_links_join_hits_to_all_cells_beside_them() -> None:

@@ -84,7 +84,8 @@ class EnergyStage:
             _draw_layer(
                 decided, self.decide_bias, self.chain.earlier, self.chain.last,
                 self.chain.last_bias, b["number_mean"][layer], b["number_std"][layer],
-                b["bounds"][layer], self.absolute[layer], layer >= self.earliest_end, layer == self.layers - 1,
+                b["bounds"][layer], self.absolute[layer], layer >= self.earliest_end,
+                layer == self.layers - 1,
                 most[layer], left, done, heard, energy[:, layer], hits[:, layer], words,
             )  # fmt: skip
         return energy, hits

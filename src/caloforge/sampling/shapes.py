@@ -37,6 +37,22 @@ def told_of(standard: Doubles, hit: NDArray[np.bool_], apart: Doubles, margin: i
     return np.concatenate(parts, axis=2, dtype=np.float32)
 
 
+def particle_of(condition: Doubles, apart: Doubles, margin: int) -> Array:
+    """What the decoder knows of the particle, for every layer (B, L, n).
+
+    Cells at the corners of the middle one get the more, the nearer the line is to them: the layer's
+    centre fluctuates about that.
+
+    Args:
+        condition: (B, C) standardised.
+        apart, margin: see :func:`told_of`.
+    """
+    parts = [np.broadcast_to(condition[:, None], (*apart.shape, condition.shape[1]))]
+    if margin:
+        parts.append(apart[..., None] / APART_SPREAD)
+    return np.concatenate(parts, axis=2, dtype=np.float32)
+
+
 class ShapeStage:
     """Draws what describes the layers of showers, beside their energies and hits."""
 

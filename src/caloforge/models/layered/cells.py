@@ -35,9 +35,10 @@ class Cells(nn.Module):
     Args:
         grid: the layers and their cells.
         config: sizes.
+        particle: numbers that are known of the particle.
     """
 
-    def __init__(self, grid: LayerGrid, config: LayeredConfig) -> None:
+    def __init__(self, grid: LayerGrid, config: LayeredConfig, particle: int) -> None:
         super().__init__()
         layers, cells = grid.number.shape
         group = groups_of(grid)
@@ -49,7 +50,7 @@ class Cells(nn.Module):
         position = torch.from_numpy(np.stack([grid.x, grid.y])).float()
         self.position: torch.Tensor = nn.Buffer(position, persistent=False)
         self.embedding = nn.Embedding(layers, EMBEDDING)
-        known = FEATURES + EMBEDDING
+        known = FEATURES + particle + EMBEDDING
         self.encoder = perceptron(
             [2 * self.groups + known, *config.encoder, 2 * config.latents], open_end=True
         )
@@ -77,7 +78,7 @@ class Cells(nn.Module):
         return self.offset + self.rings.gather(2, self.ring)
 
     def encode(self, hits: Hits, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Hits and features (B, L, 6) of their layers -> means and ln variances (B, L, latents)."""
+        """Hits and features (B, L, n) of their layers -> means and ln variances (B, L, latents)."""
         place = self.embedding.weight.expand(len(features), -1, -1)
         score = self.spectra.score[self.spectra.bin_of(hits.energy)]
         at = hits.row * (2 * self.groups) + self.group[hits.cell]
@@ -99,7 +100,7 @@ class Cells(nn.Module):
         """What the decoder says of groups of cells: logit of a hit, place on the grid of spectra.
 
         Args:
-            features: (B, L, 6).
+            features: (B, L, n) of the layers, and what is known of the particle.
             latents: (B, L, latents).
 
         Returns:
@@ -133,7 +134,7 @@ class Cells(nn.Module):
 
         Args:
             hits: of B showers.
-            features: (B, L, 6) standardised.
+            features: (B, L, n) standardised.
             there: (C, B, L) cells that can be hit.
             hit_layer: (B, L) layers with hits; the others are not learned from.
         """

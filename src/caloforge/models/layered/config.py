@@ -37,7 +37,7 @@ class LayeredConfig(ModelConfig):
     decoder: Sizes = (224, 224, 96)
     bins: PositiveInt = 128
     """Bins of the cells' spectra."""
-    spectra_grid: Annotated[int, Field(ge=2)] = 32
+    spectra_grid: Annotated[int, Field(ge=2)] = 64
     """Nodes a side of the grid of tabulated spectra."""
     spectra_knots: Annotated[int, Field(ge=4)] = 32
     """Coefficients of the spline that tells a node's spectrum from the others."""
@@ -53,12 +53,12 @@ class LayeredConfig(ModelConfig):
     """Steps of the encoder and the decoder; then come the steps of the two stages."""
     energy_steps: PositiveInt = 4000
     shape_steps: PositiveInt = 6500
-    refine_steps: NonNegativeInt = 1200
+    refine_steps: NonNegativeInt = 2400
     """Steps at the end in which the decoder learns against the sampler's own draws."""
     cell_rate: PositiveFloat = 2e-3
     energy_rate: PositiveFloat = 2e-3
     shape_rate: PositiveFloat = 2e-3
-    refine_rate: PositiveFloat = 5e-4
+    refine_rate: PositiveFloat = 7e-4
     """Largest learning rates; each rises over the first 5 % of its steps and falls to zero."""
     energy_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     energy_decay: NonNegativeFloat = 3e-2

@@ -103,7 +103,7 @@ class Layered(GradientModel):
         conditions = len(config.network_condition)
         self.moments = Moments(grid)
         self.mirrors = Mirrors(inner, config.condition)
-        self.cells = Cells(grid, config)
+        self.cells = Cells(grid, config, conditions + (config.margin > 0))
         self.energies = EnergyStage(layers, conditions, config)
         self.shapes = ShapeStage(layers, conditions, config)
         self._redraw = Redraw(self.cells, self.frame, config, calorimeter.cell_threshold)
@@ -266,7 +266,7 @@ class Layered(GradientModel):
     def _cell_step(self, layers: Framed, step: int, update: Update) -> Losses:
         c = self.config
         there = self._there(layers.begin)
-        parts = self.cells.losses(layers.hits, self._features(layers), there, layers.hit)
+        parts = self.cells.losses(layers.hits, self._seen(layers), there, layers.hit)
         risen = min(1.0, 3.0 * step / c.cell_steps)
         weight = FIRST_WEIGHT + (c.latent_weight - FIRST_WEIGHT) * risen
         loss = parts["hits"] + parts["energies"] + weight * parts["latents"]
@@ -276,13 +276,13 @@ class Layered(GradientModel):
 
     def _refine_step(self, layers: Framed, gone: int, update: Update) -> Losses:
         c, hits, field = self.config, layers.hits, self.cells.field
-        standard = self._features(layers)
+        seen = self._seen(layers)
         with torch.no_grad():
-            latents = self.cells.some_latents(hits, standard)
+            latents = self.cells.some_latents(hits, seen)
         resting = (self.cells.embedding, self.cells.spectra.network)  # the first is the encoder's
         for part in resting:
             part.requires_grad_(False)
-        decoded = self.cells.decode(standard, latents)
+        decoded = self.cells.decode(seen, latents)
         logits = self.cells.logits(decoded, self._there(layers.begin))
         drawn = self._redraw(decoded, hits.size, layers.moments, layers.begin)
         held = self.cells.misfit(decoded, logits, hits, layers.moments)
@@ -301,6 +301,16 @@ class Layered(GradientModel):
         for part in resting:
             part.requires_grad_(True)
         return {f"refine/{name}": value for name, value in parts.items()}
+
+    def _seen(self, layers: Framed) -> torch.Tensor:
+        """What encoder and decoder see (B, L, n): features, and what is known of the particle."""
+        parts = [
+            self._features(layers),
+            self.energies.standardised(layers.known)[:, None].expand(-1, layers.hit.shape[1], -1),
+        ]
+        if self.frame.margin:
+            parts.append(layers.apart[..., None] / APART_SPREAD)
+        return torch.cat(parts, -1)
 
     def _features(self, layers: Framed, *, from_line: bool = False) -> torch.Tensor:
         """Standardised features (B, L, 6), zero where a layer is not hit.
@@ -333,7 +343,7 @@ class Layered(GradientModel):
     @torch.no_grad()
     def _layer_numbers(self, layers: Framed) -> tuple[torch.Tensor, torch.Tensor]:
         """What the shape stage learns (B, L, size), and what it is told (B, L, n)."""
-        latents = self.cells.some_latents(layers.hits, self._features(layers))
+        latents = self.cells.some_latents(layers.hits, self._seen(layers))
         standard = self._features(layers, from_line=True)
         shape = standard[..., 2:]
         shape = shape + torch.randn_like(shape) * torch.tensor(SMEAR, device=shape.device)
