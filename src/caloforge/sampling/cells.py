@@ -296,7 +296,7 @@ def fill_layers(
     logits = np.empty(cells, dtype=np.float32)
     drawn, bath = _empty_found(cells), empty_bath(cells)
     said = Places(np.empty(cells, dtype=np.float32), np.empty(cells, dtype=np.float32))
-    for row in range(rows.decoded.shape[0]):
+    for row in np.argsort(rows.layer, kind="mergesort"):  # what is known of a layer stays near
         number, decoded, numbers = rows.layer[row], rows.decoded[row], rows.numbers[row]
         seed(words, rows.keys[row], number + 1)
         low, high = rows.begin[row], rows.begin[row] + cells

@@ -100,23 +100,29 @@ def move_hits(
         goal_node = draw_node(layer.decoded, goal, spectra.grid, words)
         lost = basis(x[old] - centre[0], y[old] - centre[1])
         won = basis(x[goal] - centre[0], y[goal] - centre[1])
-        after = added(left, spectra.mean[node[moved]], lost)
-        after = added(after, -spectra.mean[goal_node], won)
+        mean, goal_mean = spectra.mean[node[moved]], spectra.mean[goal_node]
         without, along = applied(matrix, lost), applied(matrix, won)
+        own, between, other = dot(without, lost), dot(without, won), dot(along, won)
+        pull, goal_pull = dot(without, left), dot(along, left)
+        # what is left changes: its products with the two columns, and chi2
+        after = pull + mean * own - goal_mean * between
+        goal_after = goal_pull + mean * between - goal_mean * other
+        chi2 = before + mean * (pull + after) - goal_mean * (goal_pull + goal_after)
+        # and the covariance: one term less, one more
         less, more = spectra.variance[node[moved]], spectra.variance[goal_node]
-        shrunk = max(1.0 - less * dot(without, lost), LEAST_SHARE)
+        shrunk = max(1.0 - less * own, LEAST_SHARE)
         less /= shrunk
-        along = added(along, less * dot(without, won), without)
-        grown = 1.0 + more * dot(along, won)
+        grown = 1.0 + more * (other + less * between**2)
         more /= grown
-        chi2 = quadratic(matrix, after) + less * dot(without, after) ** 2
-        chi2 -= more * dot(along, after) ** 2
+        goal_after += less * between * after
+        chi2 += less * after**2 - more * goal_after**2
         limit = share(upper(bits(words))) * here * np.float32(np.sqrt(shrunk * grown))
         if limit < there * exp(np.float32(0.5 * (before - chi2))):
             take(sites, old, beside)
             put(sites, goal, beside)
             hit[moved] = goal
             node[moved] = goal_node
-            before, left = chi2, after
+            before, left = chi2, added(added(left, mean, lost), -goal_mean, won)
+            along = added(along, less * between, without)
             matrix = widened(widened(matrix, less, without), -more, along)
     return left

@@ -37,7 +37,7 @@ def told_of(standard: Doubles, hit: NDArray[np.bool_], apart: Doubles, margin: i
     return np.concatenate(parts, axis=2, dtype=np.float32)
 
 
-def particle_of(condition: Doubles, apart: Doubles, margin: int) -> Array:
+def particle_of(condition: Array, apart: Doubles, margin: int) -> Array:
     """What the decoder knows of the particle, for every layer (B, L, n).
 
     Cells at the corners of the middle one get the more, the nearer the line is to them: the layer's
