@@ -47,10 +47,10 @@ def particle_of(condition: Array, apart: Doubles, margin: int) -> Array:
         condition: (B, C) standardised.
         apart, margin: see :func:`told_of`.
     """
-    parts = [np.broadcast_to(condition[:, None], (*apart.shape, condition.shape[1]))]
-    if margin:
-        parts.append(apart[..., None] / APART_SPREAD)
-    return np.concatenate(parts, axis=2, dtype=np.float32)
+    known = np.broadcast_to(condition[:, None], (*apart.shape, condition.shape[1]))
+    if not margin:
+        return known
+    return np.concatenate([known, apart[..., None] / APART_SPREAD], axis=2, dtype=np.float32)
 
 
 class ShapeStage:
