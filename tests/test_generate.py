@@ -252,6 +252,13 @@ def test_bad_models_and_engines(model: Path, tmp_path: Path) -> None:
         open_engine(tmp_path / "folder")
 
 
+def test_no_particles_make_no_file(model: Path, tmp_path: Path) -> None:
+    nobody = particles(2, "50", seed=1).take(slice(0, 0))
+    with pytest.raises(ConfigError, match=r"no particles.*none\.h5"):
+        generate_to_store(open_engine(model), nobody, tmp_path / "none.h5")
+    assert not list(tmp_path.iterdir())
+
+
 def test_output_problems_leave_nothing(model: Path, tmp_path: Path) -> None:
     engine = open_engine(model)
     with pytest.raises(OutputError, match="mkdir"):

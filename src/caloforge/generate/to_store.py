@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from caloforge.errors import ConfigError
 from caloforge.runtime import Engine, shower_batches
 from caloforge.showers import Incident, Provenance
 from caloforge.store import StoreWriter
@@ -51,8 +52,11 @@ def generate_to_store(
         progress: called with (showers done, showers in all).
 
     Raises:
+        ConfigError: no particles.
         OutputError, ModelError: see their messages.
     """
+    if len(incident) == 0:
+        raise ConfigError(f"no particles, so no showers for {output}; give one at least")
     provenance = Provenance(
         step="generate",
         geometry=engine.calorimeter.hash,
