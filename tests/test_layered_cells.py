@@ -16,7 +16,7 @@ from scipy import stats
 from caloforge.geometry import load_detector
 from caloforge.models.layered.field import Field
 from caloforge.models.layered.hits import Hits
-from caloforge.sampling.cells import Layers, Rows
+from caloforge.sampling.cells import Layers, Rows, add_up_to
 from caloforge.sampling.filling import fill
 from caloforge.sampling.grid import LayerGrid
 from caloforge.sampling.heat_bath import Bath, bathe, draw_cell, empty_bath
@@ -266,6 +266,27 @@ def filled(numbers: list[float], hits: int, rows: int = 200, tries: float = 4.0)
     out = np.zeros((rows, 49), np.float32)
     out[np.repeat(np.arange(rows), found), place] = energy
     return out
+
+
+@njit
+def added_up(wanted: float, energy: np.ndarray, threshold: float) -> None:
+    add_up_to(wanted, len(energy), energy, threshold)
+
+
+@pytest.mark.parametrize("factor", [0.97, 1.0, 1.03])
+def test_energies_add_up_and_narrow_peaks_stay(factor: float) -> None:
+    energy = np.array([0.16] * 20 + [50.0, 30.0])
+    wanted = factor * energy.sum()
+    added_up(wanted, energy, 1e-3)
+    assert energy.sum() == pytest.approx(wanted, rel=1e-12)
+    assert energy[:20] == pytest.approx(0.16, rel=2e-4)
+
+
+def test_energies_that_must_shrink_much_stay_above_the_threshold() -> None:
+    energy = np.array([0.0011, 5.0, 1.0, 0.2])
+    added_up(0.5, energy, 1e-3)
+    assert energy.min() == 1e-3
+    assert energy.sum() == pytest.approx(0.5, rel=3e-3)
 
 
 def test_layers_get_the_wanted_numbers() -> None:
