@@ -154,7 +154,7 @@ def _draw_layer(
             value = draw_next(inner, 0, last, last_bias, parameters, words[row])
             value = min(max(value, bounds[0, 0]), bounds[1, 0])
             seen[row, STATES] = value
-            logit = value * std[0] + mean[0] - absolute * np.log(left[row])
+            logit = value * std[0] + mean[0] - absolute * np.log(max(left[row], 0.1 * LEAST_LAYER))
             share = 1.0 / (1.0 + np.exp(-logit))
         tell_later(inner, 0, seen[row, STATES], earlier)
         value = draw_next(inner, 1, last, last_bias, parameters, words[row])
