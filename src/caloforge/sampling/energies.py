@@ -5,6 +5,8 @@ Twin of :class:`caloforge.models.layered.energies.EnergyStage`, drawing instead 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,17 @@ from caloforge.sampling.arrays import Array, Doubles, State, Words
 from caloforge.sampling.compiled import compiled, inlined
 from caloforge.sampling.layer_numbers import LEAST_LAYER, LEFT_CLIP
 from caloforge.sampling.mixtures import Chain, draw_mixture, draw_next, tell_later
-from caloforge.sampling.networks import Linear, Memory, Perceptron, product, room
+from caloforge.sampling.networks import (
+    Linear,
+    Memory,
+    Perceptron,
+    Remembered,
+    begin,
+    memory_of,
+    product,
+    room,
+    step,
+)
 from caloforge.sampling.random import uniform
 
 STATES = 3
@@ -22,6 +34,34 @@ SEEN = STATES + 2
 """What a layer hears of the one before it: its state, its share, its hits."""
 
 
+class Layers(NamedTuple):
+    """The networks that see one layer after the other, and what a layer's numbers are like.
+
+    ``earliest_end``: first layer that can be the last one hit; ``hears`` (6, n) what a layer hears
+    of the one before it enters the input; ``from_place`` (L, n) what its place does, with the bias;
+    ``memory``; ``decide`` and its bias: logits of the states, then the chain's inner values;
+    ``earlier``, ``last``, ``last_bias``: the chain's weights, see :class:`.mixtures.Chain`;
+    ``mean``, ``std`` (L, 2), ``bounds`` (L, 2, 2) of the two numbers; ``absolute``, ``left_mean``,
+    ``left_std`` (L,), see the twin.
+    """
+
+    earliest_end: int
+    hears: Array
+    from_place: Array
+    memory: Memory
+    decide: Array
+    decide_bias: Array
+    earlier: Array
+    last: Array
+    last_bias: Array
+    mean: Doubles
+    std: Doubles
+    bounds: Doubles
+    absolute: Doubles
+    left_mean: Doubles
+    left_std: Doubles
+
+
 class EnergyStage:
     """Draws the visible energy, the layers' energies and the layers' hits of showers."""
 
@@ -29,23 +69,21 @@ class EnergyStage:
         embedding = state[f"{name}.embedding.weight"].astype(np.float32)
         self.total = Perceptron(state, f"{name}.total", open_end=True)
         self.context = Perceptron(state, f"{name}.context", open_end=True)
-        self.memory = Memory(state, f"{name}.memory", f"{name}.mix.0")
-        self.chain = Chain(state, f"{name}.chain")
-        buffers = ("condition_mean", "condition_std", "total_fit", "total_std", "left_mean")
-        names = (*buffers, "left_std", "number_mean", "number_std", "total_bounds", "bounds")
+        names = ("condition_mean", "condition_std", "total_fit", "total_std", "total_bounds")
         self.buffer = {key: state[f"{name}.{key}"].astype(np.float64) for key in names}
-        self.absolute = state[f"{name}.absolute"].astype(np.float64)
-        self.layers = len(embedding)
-        self.earliest_end = int(state[f"{name}.earliest_end"])
-        decide = Linear(state, f"{name}.state")
-        self.decide = np.ascontiguousarray(
-            np.concatenate([decide.weight, self.chain.first.weight], axis=1)
-        )
-        self.decide_bias = np.concatenate([decide.bias, self.chain.first.bias])
+        memory = memory_of(state, f"{name}.memory", f"{name}.mix.0")
+        chain, decide = Chain(state, f"{name}.chain"), Linear(state, f"{name}.state")
         # the input of a layer: what it hears, the shower's context, its own place
-        parts = np.split(self.memory.from_input, [SEEN + 1, -embedding.shape[1]])
-        self.hears, self.from_context = (np.ascontiguousarray(part) for part in parts[:2])
-        self.from_place = embedding @ parts[2] + self.memory.input_bias
+        parts = np.split(memory.from_input, [SEEN + 1, -embedding.shape[1]])
+        hears, self.from_context = (np.ascontiguousarray(part) for part in parts[:2])
+        numbers = ("number_mean", "number_std", "bounds", "absolute", "left_mean", "left_std")
+        self.layers = Layers(
+            int(state[f"{name}.earliest_end"]), hears,
+            embedding @ parts[2] + memory.input_bias, memory,
+            np.ascontiguousarray(np.concatenate([decide.weight, chain.first.weight], axis=1)),
+            np.concatenate([decide.bias, chain.first.bias]), chain.earlier, chain.last,
+            chain.last_bias, *(state[f"{name}.{key}"].astype(np.float64) for key in numbers),
+        )  # fmt: skip
 
     def standardised(self, condition: Doubles) -> Array:
         """Conditions (B, C), the first the logarithm of the incident energy, in network units."""
@@ -63,31 +101,20 @@ class EnergyStage:
             most: (L,) most hits that a layer can have.
         """
         b, rows = self.buffer, len(condition)
-        known = self.standardised(condition)
+        known, incident = self.standardised(condition), np.ascontiguousarray(condition[:, 0])
         chosen = np.empty(rows, dtype=np.float32)
         _draw_totals(self.total(known), b["total_bounds"], words, chosen)
         fit = np.polynomial.polynomial.polyval(known[:, 0].astype(np.float64), b["total_fit"])
-        left = np.exp(chosen * b["total_std"] + fit + condition[:, 0])
+        left = np.exp(chosen * b["total_std"] + fit + incident)
         context = product(self.context(np.column_stack([known, chosen])), self.from_context)
-        heard = room(rows, SEEN + 1)
-        memory, said, h = self.memory.start(rows)
-        given, decided = room(rows, said.shape[1]), room(rows, len(self.decide_bias))
-        done = np.zeros(rows, dtype=np.bool_)
-        energy = np.zeros((rows, self.layers))
-        hits = np.zeros((rows, self.layers), dtype=np.int64)
-        for layer in range(self.layers):
-            _hear(left, condition[:, 0], b["left_mean"][layer], b["left_std"][layer], heard)
-            np.dot(heard, self.hears, out=given)
-            _add(given, context, self.from_place[layer])
-            self.memory.step(given, memory, said, h)
-            np.dot(h, self.decide, out=decided)
-            _draw_layer(
-                decided, self.decide_bias, self.chain.earlier, self.chain.last,
-                self.chain.last_bias, b["number_mean"][layer], b["number_std"][layer],
-                b["bounds"][layer], self.absolute[layer], layer >= self.earliest_end,
-                layer == self.layers - 1,
-                most[layer], left, done, heard, energy[:, layer], hits[:, layer], words,
-            )  # fmt: skip
+        heard, decided = room(rows, SEEN + 1), room(rows, len(self.layers.decide_bias))
+        at = begin(self.layers.memory, rows)
+        layers = len(self.layers.mean)
+        energy = np.zeros((rows, layers))
+        hits = np.zeros((rows, layers), dtype=np.int64)
+        _draw_layers(
+            self.layers, context, incident, most, left, heard, decided, at, words, energy, hits
+        )
         return energy, hits
 
 
@@ -111,6 +138,50 @@ def _add(given: Array, context: Array, place: Array) -> None:
     for row in range(context.shape[0]):
         for k in range(context.shape[1]):
             given[row, k] += context[row, k] + place[k]
+
+
+@compiled
+def _draw_layers(
+    layers: Layers,
+    context: Array,
+    incident: Doubles,
+    most: NDArray[np.int64],
+    left: Doubles,
+    heard: Array,
+    decided: Array,
+    at: Remembered,
+    words: Words,
+    energy: Doubles,
+    hits: NDArray[np.int64],
+) -> None:
+    """One layer after the other, all in compiled code: threads do not wait for each other.
+
+    Args:
+        layers: the networks.
+        context: (B, n) what the shower's context does to the inputs.
+        incident: (B,) logarithm of the incident energy.
+        most: (L,) most hits of a layer.
+        left: (B,) visible energy, spent.
+        heard, decided: room for what a layer hears and what is decided.
+        at: the memory before the first layer.
+        words: (B, 2) random states, advanced.
+        energy, hits: (B, L) results.
+    """
+    done = np.zeros(left.shape[0], dtype=np.bool_)
+    given = np.empty_like(at.said)
+    end = energy.shape[1] - 1
+    for layer in range(energy.shape[1]):
+        _hear(left, incident, layers.left_mean[layer], layers.left_std[layer], heard)
+        np.dot(heard, layers.hears, given)
+        _add(given, context, layers.from_place[layer])
+        step(layers.memory, given, at)
+        np.dot(at.out, layers.decide, decided)
+        _draw_layer(
+            decided, layers.decide_bias, layers.earlier, layers.last, layers.last_bias,
+            layers.mean[layer], layers.std[layer], layers.bounds[layer], layers.absolute[layer],
+            layer >= layers.earliest_end, layer == end, most[layer], left, done, heard,
+            energy[:, layer], hits[:, layer], words,
+        )  # fmt: skip
 
 
 @compiled

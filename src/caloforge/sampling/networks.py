@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from caloforge.sampling.arrays import Array, State
@@ -65,50 +67,69 @@ class Perceptron:
         return x
 
 
-class Memory:
+class Memory(NamedTuple):
     """A GRU whose state and input enter one more layer with SiLU, for many steps of many rows.
 
     The products of the state with the gates of the next step and with that layer are one, and so
     are those of the input.
 
     Args:
-        state: weights by name.
-        name: of the one-layer torch GRU.
-        mix: of the layer of [state, input].
+        from_input, from_state: (in, 3 size + out), (size, 3 size + out) weights.
+        input_bias, state_bias: (3 size + out,).
     """
 
-    def __init__(self, state: State, name: str, mix: str) -> None:
-        into = {key: state[f"{name}.{key}_l0"].astype(np.float32) for key in GRU}
-        weight = state[f"{mix}.weight"].astype(np.float32)
-        self.size, self.out = into["weight_hh"].shape[1], len(weight)
-        self.from_input = np.ascontiguousarray(
-            np.concatenate([into["weight_ih"], weight[:, self.size :]]).T
-        )
-        self.from_state = np.ascontiguousarray(
-            np.concatenate([into["weight_hh"], weight[:, : self.size]]).T
-        )
-        bias = state[f"{mix}.bias"].astype(np.float32)
-        self.input_bias = np.concatenate([into["bias_ih"], bias])
-        self.state_bias = np.concatenate([into["bias_hh"], np.zeros_like(bias)])
+    from_input: Array
+    from_state: Array
+    input_bias: Array
+    state_bias: Array
 
-    def start(self, rows: int) -> tuple[Array, Array, Array]:
-        """The first state, what it says to the gates, and room for the output."""
-        said = room(rows, len(self.state_bias))
-        said[:] = self.state_bias
-        return room(rows, self.size), said, room(rows, self.out)
 
-    def step(self, said_by_input: Array, state: Array, said: Array, out: Array) -> None:
-        """One step, in place.
+class Remembered(NamedTuple):
+    """Where a memory is: its state (rows, size), what that says to the gates (rows, 3 size + out)
+    and the output (rows, out)."""
 
-        Args:
-            said_by_input: (rows, 3 size + out) products of the input, with their bias.
-            state: (rows, size).
-            said: (rows, 3 size + out) products of the state, with their bias.
-            out: (rows, out) result.
-        """
-        _remember(said_by_input, said, state)
-        np.dot(state, self.from_state, out=said)
-        _mix(said_by_input, said, self.state_bias, self.size, out)
+    state: Array
+    said: Array
+    out: Array
+
+
+def memory_of(state: State, name: str, mix: str) -> Memory:
+    """The memory of a one-layer torch GRU ``name`` and the layer ``mix`` of [state, input]."""
+    into = {key: state[f"{name}.{key}_l0"].astype(np.float32) for key in GRU}
+    weight, bias = (state[f"{mix}.{key}"].astype(np.float32) for key in ("weight", "bias"))
+    size = into["weight_hh"].shape[1]
+    from_input = np.concatenate([into["weight_ih"], weight[:, size:]])
+    from_state = np.concatenate([into["weight_hh"], weight[:, :size]])
+    return Memory(
+        np.ascontiguousarray(from_input.T),
+        np.ascontiguousarray(from_state.T),
+        np.concatenate([into["bias_ih"], bias]),
+        np.concatenate([into["bias_hh"], np.zeros_like(bias)]),
+    )
+
+
+def begin(memory: Memory, rows: int) -> Remembered:
+    """Before the first step."""
+    size, both = memory.from_state.shape
+    said = room(rows, both)
+    said[:] = memory.state_bias
+    return Remembered(room(rows, size), said, room(rows, both - 3 * size))
+
+
+@compiled
+def step(memory: Memory, given: Array, at: Remembered) -> None:
+    """One step, in place; ``given`` (rows, 3 size + out): products of the input and bias."""
+    _remember(given, at.said, at.state)
+    np.dot(at.state, memory.from_state, at.said)
+    _mix(given, at.said, memory.state_bias, at.state.shape[1], at.out)
+
+
+@compiled
+def add_bias(out: Array, bias: Array) -> None:
+    """Add (n,) to every row of (rows, n)."""
+    for row in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            out[row, k] += bias[k]
 
 
 @compiled

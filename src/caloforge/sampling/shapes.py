@@ -5,12 +5,27 @@ Twin of :class:`caloforge.models.layered.shapes.ShapeStage`, drawing instead of 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.sampling.arrays import Array, Doubles, State, Words
+from caloforge.sampling.compiled import compiled
 from caloforge.sampling.mixtures import Chain, draw_chains
-from caloforge.sampling.networks import Linear, Memory, Perceptron, add_silu, product, room
+from caloforge.sampling.networks import (
+    Linear,
+    Memory,
+    Perceptron,
+    Remembered,
+    add_bias,
+    add_silu,
+    begin,
+    memory_of,
+    product,
+    room,
+    step,
+)
 
 CONTEXT = 3
 """What the stage knows of a layer: its energy, its hits, whether it is hit."""
@@ -53,21 +68,43 @@ def particle_of(condition: Array, apart: Doubles, margin: int) -> Array:
     return np.concatenate([known, apart[..., None] / APART_SPREAD], axis=2, dtype=np.float32)
 
 
+class Layers(NamedTuple):
+    """The networks that see one layer after the other.
+
+    ``from_last`` (size, n) what was drawn last enters the input; ``memory``; ``first`` and what
+    follows: the chain's weights, see :class:`.mixtures.Chain`; ``bounds`` (L, 2, size): lowest and
+    highest values.
+    """
+
+    from_last: Array
+    memory: Memory
+    first: Array
+    first_bias: Array
+    earlier: Array
+    last: Array
+    last_bias: Array
+    bounds: Array
+
+
 class ShapeStage:
     """Draws what describes the layers of showers, beside their energies and hits."""
 
     def __init__(self, state: State, name: str) -> None:
         self.embedding = state[f"{name}.embedding.weight"].astype(np.float32)
         self.context = Perceptron(state, f"{name}.context", open_end=True)
-        self.memory = Memory(state, f"{name}.memory", f"{name}.mix.0")
-        self.chain = Chain(state, f"{name}.chain")
-        self.bounds = state[f"{name}.bounds"].astype(np.float32)
-        self.layers, self.size = len(self.embedding), self.bounds.shape[2]
+        chain = Chain(state, f"{name}.chain")
         before = Linear(state, f"{name}.before")
         # the input of a layer: what was drawn last, then what is known beforehand
-        self.from_last = np.ascontiguousarray(before.weight[: self.size])
-        self.from_known = np.ascontiguousarray(before.weight[self.size :])
+        bounds = state[f"{name}.bounds"].astype(np.float32)
+        size = bounds.shape[2]
+        from_last, self.from_known = (
+            np.ascontiguousarray(part) for part in np.split(before.weight, [size])
+        )
         self.before_bias = before.bias
+        self.layers = Layers(
+            from_last, memory_of(state, f"{name}.memory", f"{name}.mix.0"), chain.first.weight,
+            chain.first.bias, chain.earlier, chain.last, chain.last_bias, bounds,
+        )  # fmt: skip
 
     def draw(self, known: Array, condition: Array, words: Words) -> Array:
         """Standardised numbers (B, L, size); zeros where a layer is not hit.
@@ -78,31 +115,19 @@ class ShapeStage:
             condition: (B, C) standardised.
             words: (B, 2) random states, advanced.
         """
-        rows = len(known)
+        rows, (layers, _, size) = len(known), self.layers.bounds.shape
+        out = np.zeros((rows, layers, size), dtype=np.float32)
+        hit = np.ascontiguousarray(known[:, :, 2].T)
+        last, x = room(rows, size), room(rows, len(self.before_bias))
+        inner = room(rows, len(self.layers.first_bias))
+        at = begin(self.layers.memory, rows)
         beforehand = self._beforehand(known, condition)
-        memory, said, h = self.memory.start(rows)
-        last, x = room(rows, self.size), room(rows, len(self.before_bias))
-        from_last, given = np.empty_like(x), np.empty_like(said)
-        inner = room(rows, len(self.chain.first.bias))
-        out = np.zeros((rows, self.layers, self.size), dtype=np.float32)
-        for layer in range(self.layers):
-            np.dot(last, self.from_last, out=from_last)
-            add_silu(beforehand[layer], from_last, x)
-            np.dot(x, self.memory.from_input, out=given)
-            given += self.memory.input_bias
-            self.memory.step(given, memory, said, h)
-            np.dot(h, self.chain.first.weight, out=inner)
-            inner += self.chain.first.bias
-            draw_chains(
-                inner.reshape(len(inner), self.size, -1), self.chain.earlier, self.chain.last,
-                self.chain.last_bias, self.bounds[layer], known[:, layer, 2], words, last,
-            )  # fmt: skip
-            out[:, layer] = last[:rows]
+        _draw_layers(self.layers, beforehand, hit, last, x, inner, at, words, out)
         return out
 
     def _beforehand(self, known: Array, condition: Array) -> Array:
         """What is known of all layers enters their inputs (L, B, n) at once."""
-        rows, layers = len(known), self.layers
+        rows, layers = len(known), len(self.embedding)
         context = self.context(np.concatenate([condition, known.reshape(rows, -1)], axis=1))
         earlier = np.concatenate([np.zeros_like(known[:, :1]), known[:, :-1]], axis=1)
         everything = np.concatenate(
@@ -116,3 +141,44 @@ class ShapeStage:
         )
         flat = product(everything.reshape(layers * rows, -1), self.from_known) + self.before_bias
         return flat.reshape(layers, rows, -1)
+
+
+@compiled
+def _draw_layers(
+    layers: Layers,
+    beforehand: Array,
+    hit: Array,
+    last: Array,
+    x: Array,
+    inner: Array,
+    at: Remembered,
+    words: Words,
+    out: Array,
+) -> None:
+    """One layer after the other, all in compiled code: threads do not wait for each other.
+
+    Args:
+        layers: the networks.
+        beforehand: (L, B, n) what is known enters the inputs.
+        hit: (L, B) 1 where the layer is hit.
+        last, x, inner: room for what was drawn last, the inputs, the chain's inner values.
+        at: the memory before the first layer.
+        words: (B, 2) random states, advanced.
+        out: (B, L, size) result.
+    """
+    from_last, given = np.empty_like(x), np.empty_like(at.said)
+    rows, size = out.shape[0], out.shape[2]
+    chains = inner.reshape(inner.shape[0], size, inner.shape[1] // size)
+    for layer in range(out.shape[1]):
+        np.dot(last, layers.from_last, from_last)
+        add_silu(beforehand[layer], from_last, x)
+        np.dot(x, layers.memory.from_input, given)
+        add_bias(given, layers.memory.input_bias)
+        step(layers.memory, given, at)
+        np.dot(at.out, layers.first, inner)
+        add_bias(inner, layers.first_bias)
+        draw_chains(
+            chains, layers.earlier, layers.last, layers.last_bias, layers.bounds[layer], hit[layer],
+            words, last,
+        )  # fmt: skip
+        out[:, layer] = last[:rows]
