@@ -156,7 +156,7 @@ def test_the_shape_stage_knows_where_lines_cross_the_layers() -> None:
         learned = model._layer_numbers(framed)[1].numpy()
         standard = model._features(framed)[..., :2].double().numpy()
         _, apart = model.frame.places(asked)
-        told = told_of(standard, framed.hit.numpy(), apart, model.frame.margin)
+        told = told_of(standard, framed.hit.numpy(), model.frame.crossing(apart))
         assert told.shape == (4, 25, numbers)
         assert told == pytest.approx(learned, abs=1e-5)
         assert model.shapes.before.in_features > 2 * numbers

@@ -19,11 +19,11 @@ from caloforge.sampling.networks import (
     Memory,
     Perceptron,
     Remembered,
-    begin,
     memory_of,
     product,
     room,
-    step,
+    start_memory,
+    step_memory,
 )
 from caloforge.sampling.random import uniform
 
@@ -34,7 +34,7 @@ SEEN = STATES + 2
 """What a layer hears of the one before it: its state, its share, its hits."""
 
 
-class Layers(NamedTuple):
+class Networks(NamedTuple):
     """The networks that see one layer after the other, and what a layer's numbers are like.
 
     ``earliest_end``: first layer that can be the last one hit; ``hears`` (6, n) what a layer hears
@@ -77,7 +77,7 @@ class EnergyStage:
         parts = np.split(memory.from_input, [SEEN + 1, -embedding.shape[1]])
         hears, self.from_context = (np.ascontiguousarray(part) for part in parts[:2])
         numbers = ("number_mean", "number_std", "bounds", "absolute", "left_mean", "left_std")
-        self.layers = Layers(
+        self.networks = Networks(
             int(state[f"{name}.earliest_end"]), hears,
             embedding @ parts[2] + memory.input_bias, memory,
             np.ascontiguousarray(np.concatenate([decide.weight, chain.first.weight], axis=1)),
@@ -107,13 +107,13 @@ class EnergyStage:
         fit = np.polynomial.polynomial.polyval(known[:, 0].astype(np.float64), b["total_fit"])
         left = np.exp(chosen * b["total_std"] + fit + incident)
         context = product(self.context(np.column_stack([known, chosen])), self.from_context)
-        heard, decided = room(rows, SEEN + 1), room(rows, len(self.layers.decide_bias))
-        at = begin(self.layers.memory, rows)
-        layers = len(self.layers.mean)
+        heard, decided = room(rows, SEEN + 1), room(rows, len(self.networks.decide_bias))
+        at = start_memory(self.networks.memory, rows)
+        layers = len(self.networks.mean)
         energy = np.zeros((rows, layers))
         hits = np.zeros((rows, layers), dtype=np.int64)
         _draw_layers(
-            self.layers, context, incident, most, left, heard, decided, at, words, energy, hits
+            self.networks, context, incident, most, left, heard, decided, at, words, energy, hits
         )
         return energy, hits
 
@@ -142,7 +142,7 @@ def _add(given: Array, context: Array, place: Array) -> None:
 
 @compiled
 def _draw_layers(
-    layers: Layers,
+    networks: Networks,
     context: Array,
     incident: Doubles,
     most: NDArray[np.int64],
@@ -157,7 +157,7 @@ def _draw_layers(
     """One layer after the other, all in compiled code: threads do not wait for each other.
 
     Args:
-        layers: the networks.
+        networks: those of the stage.
         context: (B, n) what the shower's context does to the inputs.
         incident: (B,) logarithm of the incident energy.
         most: (L,) most hits of a layer.
@@ -171,16 +171,16 @@ def _draw_layers(
     given = np.empty_like(at.said)
     end = energy.shape[1] - 1
     for layer in range(energy.shape[1]):
-        _hear(left, incident, layers.left_mean[layer], layers.left_std[layer], heard)
-        np.dot(heard, layers.hears, given)
-        _add(given, context, layers.from_place[layer])
-        step(layers.memory, given, at)
-        np.dot(at.out, layers.decide, decided)
+        _hear(left, incident, networks.left_mean[layer], networks.left_std[layer], heard)
+        np.dot(heard, networks.hears, given)
+        _add(given, context, networks.from_place[layer])
+        step_memory(networks.memory, given, at)
+        np.dot(at.out, networks.decide, decided)
         _draw_layer(
-            decided, layers.decide_bias, layers.earlier, layers.last, layers.last_bias,
-            layers.mean[layer], layers.std[layer], layers.bounds[layer], layers.absolute[layer],
-            layer >= layers.earliest_end, layer == end, most[layer], left, done, heard,
-            energy[:, layer], hits[:, layer], words,
+            decided, networks.decide_bias, networks.earlier, networks.last, networks.last_bias,
+            networks.mean[layer], networks.std[layer], networks.bounds[layer],
+            networks.absolute[layer], layer >= networks.earliest_end, layer == end, most[layer],
+            left, done, heard, energy[:, layer], hits[:, layer], words,
         )  # fmt: skip
 
 

@@ -20,6 +20,9 @@ from caloforge.geometry.segmentation import CartesianGrid
 from caloforge.sampling.arrays import Doubles, Integers
 from caloforge.sampling.grid import LayerGrid
 
+APART_SPREAD = 12.0**-0.5
+"""Standard deviation of where lines cross the frame's middle cells, even over one cell."""
+
 
 class Frame:
     """Where the shower's cells are.
@@ -87,6 +90,17 @@ class Frame:
         line /= self.pitch
         moved = np.clip(np.rint(line), -self.margin, self.margin)
         return ((self.margin - moved) * self.column).astype(np.int64), line - moved
+
+    def crossing(self, apart: Doubles) -> Doubles:
+        """Where lines cross the frame's middle cells, in network units, (B, L, 1).
+
+        Most energy is in that cell, so this decides where a layer's centre can be. (B, L, 0) in the
+        calorimeter's own frame: all layers are crossed alike, at the impact point.
+
+        Args:
+            apart: (B, L), see :meth:`places`.
+        """
+        return apart[..., None][..., : int(self.margin > 0)] / APART_SPREAD
 
     def _slope(self, condition: NDArray[np.floating[Any]]) -> Doubles:
         """dx/dz of the lines (B,)."""

@@ -105,17 +105,17 @@ def move_hits(
         own, between, other = dot(without, lost), dot(without, won), dot(along, won)
         pull, goal_pull = dot(without, left), dot(along, left)
         # what is left changes: its products with the two columns, and chi2
-        after = pull + mean * own - goal_mean * between
-        goal_after = goal_pull + mean * between - goal_mean * other
-        chi2 = before + mean * (pull + after) - goal_mean * (goal_pull + goal_after)
+        new_pull = pull + mean * own - goal_mean * between
+        new_goal_pull = goal_pull + mean * between - goal_mean * other
+        chi2 = before + mean * (pull + new_pull) - goal_mean * (goal_pull + new_goal_pull)
         # and the covariance: one term less, one more
         less, more = spectra.variance[node[moved]], spectra.variance[goal_node]
         shrunk = max(1.0 - less * own, LEAST_SHARE)
         less /= shrunk
         grown = 1.0 + more * (other + less * between**2)
         more /= grown
-        goal_after += less * between * after
-        chi2 += less * after**2 - more * goal_after**2
+        new_goal_pull += less * between * new_pull
+        chi2 += less * new_pull**2 - more * new_goal_pull**2
         limit = share(upper(bits(words))) * here * np.float32(np.sqrt(shrunk * grown))
         if limit < there * exp(np.float32(0.5 * (before - chi2))):
             take(sites, old, beside)

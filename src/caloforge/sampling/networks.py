@@ -108,7 +108,7 @@ def memory_of(state: State, name: str, mix: str) -> Memory:
     )
 
 
-def begin(memory: Memory, rows: int) -> Remembered:
+def start_memory(memory: Memory, rows: int) -> Remembered:
     """Before the first step."""
     size, both = memory.from_state.shape
     said = room(rows, both)
@@ -117,7 +117,7 @@ def begin(memory: Memory, rows: int) -> Remembered:
 
 
 @compiled
-def step(memory: Memory, given: Array, at: Remembered) -> None:
+def step_memory(memory: Memory, given: Array, at: Remembered) -> None:
     """One step, in place; ``given`` (rows, 3 size + out): products of the input and bias."""
     _remember(given, at.said, at.state)
     np.dot(at.state, memory.from_state, at.said)

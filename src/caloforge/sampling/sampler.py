@@ -26,7 +26,7 @@ from caloforge.sampling.layer_numbers import (
 )
 from caloforge.sampling.networks import Linear, Perceptron
 from caloforge.sampling.random import keys_of, start
-from caloforge.sampling.shapes import ShapeStage, particle_of, told_of
+from caloforge.sampling.shapes import ShapeStage, told_of
 from caloforge.sampling.spectra import tabulate
 
 AT_ONCE = 64
@@ -130,16 +130,17 @@ class LayeredSampler:
         features[..., 0] = np.log(np.maximum(energy, LEAST_LAYER))
         features[..., 1] = np.log(np.maximum(hits, 1) - HITS_OFFSET)
         features = (features - self.feature_mean) / self.feature_std
-        told = told_of(features[..., :2], hit, apart, self.frame.margin)
+        crossing = self.frame.crossing(apart)
+        told = told_of(features[..., :2], hit, crossing)
         standard = self.energies.standardised(known)
         drawn = self.shapes.draw(told, standard, words)
         features[..., 2:] = drawn[..., :4]
         features[..., 2] += apart / self.feature_std[:, 2]
         shape = features[..., 2:] * self.feature_std[:, 2:] + self.feature_mean[:, 2:]
         shape[..., 2:] = np.maximum(np.exp(shape[..., 2:]) - WIDTH_OFFSET, 0.0)
-        particle = particle_of(standard, apart, self.frame.margin)
+        particle = np.broadcast_to(standard[:, None], (*hits.shape, standard.shape[1]))
         decoder_sees = np.concatenate(
-            [features, particle, drawn[..., 4:]], axis=2, dtype=np.float32
+            [features, particle, crossing, drawn[..., 4:]], axis=2, dtype=np.float32
         )
         return Said(energy, hits, shape, decoder_sees, begin)
 

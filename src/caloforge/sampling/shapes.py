@@ -20,55 +20,30 @@ from caloforge.sampling.networks import (
     Remembered,
     add_bias,
     add_silu,
-    begin,
     memory_of,
     product,
     room,
-    step,
+    start_memory,
+    step_memory,
 )
 
 CONTEXT = 3
 """What the stage knows of a layer: its energy, its hits, whether it is hit."""
 
-APART_SPREAD = 12.0**-0.5
-"""Standard deviation of where lines cross the frame's middle cells, even over one cell."""
 
-
-def told_of(standard: Doubles, hit: NDArray[np.bool_], apart: Doubles, margin: int) -> Array:
+def told_of(standard: Doubles, hit: NDArray[np.bool_], crossing: Doubles) -> Array:
     """What the stage knows of layers (B, L, n), see :meth:`ShapeStage.draw`.
-
-    Where a line crosses its cell decides where the centre can be: most energy is in one cell. In
-    frames with a margin that differs from layer to layer.
 
     Args:
         standard: (B, L, 2) standardised energy and hits.
         hit: (B, L) layers with hits.
-        apart: (B, L) distance from the frame's middle to the line, in cells.
-        margin: of the frame.
+        crossing: see :meth:`.frame.Frame.crossing`.
     """
-    parts = [np.where(hit[..., None], standard, 0.0), hit[..., None]]
-    if margin:
-        parts.append(apart[..., None] / APART_SPREAD)
+    parts = [np.where(hit[..., None], standard, 0.0), hit[..., None], crossing]
     return np.concatenate(parts, axis=2, dtype=np.float32)
 
 
-def particle_of(condition: Array, apart: Doubles, margin: int) -> Array:
-    """What the decoder knows of the particle, for every layer (B, L, n).
-
-    Cells at the corners of the middle one get the more, the nearer the line is to them: the layer's
-    centre fluctuates about that.
-
-    Args:
-        condition: (B, C) standardised.
-        apart, margin: see :func:`told_of`.
-    """
-    known = np.broadcast_to(condition[:, None], (*apart.shape, condition.shape[1]))
-    if not margin:
-        return known
-    return np.concatenate([known, apart[..., None] / APART_SPREAD], axis=2, dtype=np.float32)
-
-
-class Layers(NamedTuple):
+class Networks(NamedTuple):
     """The networks that see one layer after the other.
 
     ``from_last`` (size, n) what was drawn last enters the input; ``memory``; ``first`` and what
@@ -101,7 +76,7 @@ class ShapeStage:
             np.ascontiguousarray(part) for part in np.split(before.weight, [size])
         )
         self.before_bias = before.bias
-        self.layers = Layers(
+        self.networks = Networks(
             from_last, memory_of(state, f"{name}.memory", f"{name}.mix.0"), chain.first.weight,
             chain.first.bias, chain.earlier, chain.last, chain.last_bias, bounds,
         )  # fmt: skip
@@ -111,18 +86,18 @@ class ShapeStage:
 
         Args:
             known: (B, L, n) standardised energy and hits, and 1 where the layer is hit; else 0;
-                in frames with a margin where the line crosses its cell, see :func:`told_of`.
+                then where the line crosses it, see :func:`told_of`.
             condition: (B, C) standardised.
             words: (B, 2) random states, advanced.
         """
-        rows, (layers, _, size) = len(known), self.layers.bounds.shape
+        rows, (layers, _, size) = len(known), self.networks.bounds.shape
         out = np.zeros((rows, layers, size), dtype=np.float32)
         hit = np.ascontiguousarray(known[:, :, 2].T)
         last, x = room(rows, size), room(rows, len(self.before_bias))
-        inner = room(rows, len(self.layers.first_bias))
-        at = begin(self.layers.memory, rows)
+        inner = room(rows, len(self.networks.first_bias))
+        at = start_memory(self.networks.memory, rows)
         beforehand = self._beforehand(known, condition)
-        _draw_layers(self.layers, beforehand, hit, last, x, inner, at, words, out)
+        _draw_layers(self.networks, beforehand, hit, last, x, inner, at, words, out)
         return out
 
     def _beforehand(self, known: Array, condition: Array) -> Array:
@@ -145,7 +120,7 @@ class ShapeStage:
 
 @compiled
 def _draw_layers(
-    layers: Layers,
+    networks: Networks,
     beforehand: Array,
     hit: Array,
     last: Array,
@@ -158,7 +133,7 @@ def _draw_layers(
     """One layer after the other, all in compiled code: threads do not wait for each other.
 
     Args:
-        layers: the networks.
+        networks: those of the stage.
         beforehand: (L, B, n) what is known enters the inputs.
         hit: (L, B) 1 where the layer is hit.
         last, x, inner: room for what was drawn last, the inputs, the chain's inner values.
@@ -170,15 +145,15 @@ def _draw_layers(
     rows, size = out.shape[0], out.shape[2]
     chains = inner.reshape(inner.shape[0], size, inner.shape[1] // size)
     for layer in range(out.shape[1]):
-        np.dot(last, layers.from_last, from_last)
+        np.dot(last, networks.from_last, from_last)
         add_silu(beforehand[layer], from_last, x)
-        np.dot(x, layers.memory.from_input, given)
-        add_bias(given, layers.memory.input_bias)
-        step(layers.memory, given, at)
-        np.dot(at.out, layers.first, inner)
-        add_bias(inner, layers.first_bias)
+        np.dot(x, networks.memory.from_input, given)
+        add_bias(given, networks.memory.input_bias)
+        step_memory(networks.memory, given, at)
+        np.dot(at.out, networks.first, inner)
+        add_bias(inner, networks.first_bias)
         draw_chains(
-            chains, layers.earlier, layers.last, layers.last_bias, layers.bounds[layer], hit[layer],
-            words, last,
+            chains, networks.earlier, networks.last, networks.last_bias, networks.bounds[layer],
+            hit[layer], words, last,
         )  # fmt: skip
         out[:, layer] = last[:rows]

@@ -90,6 +90,11 @@ class LayeredConfig(ModelConfig):
         return tuple(name for name in self.condition if name != "z")
 
     @property
+    def crossings(self) -> int:
+        """Numbers that say where the line crosses a layer's cell: one where frames follow it."""
+        return int(self.margin > 0)
+
+    @property
     def stage_steps(self) -> int:
         """Steps of the two stages, which learn at the same time."""
         return max(self.energy_steps, self.shape_steps)

@@ -37,7 +37,6 @@ from caloforge.sampling import LayeredSampler
 from caloforge.sampling.frame import Frame
 from caloforge.sampling.layer_numbers import HITS_OFFSET
 from caloforge.sampling.random import KEY_SIZE
-from caloforge.sampling.shapes import APART_SPREAD
 from caloforge.showers import Showers
 
 Losses = dict[str, torch.Tensor]
@@ -70,13 +69,16 @@ class Framed(NamedTuple):
 
     ``hits`` in the frame; ``begin`` (B, L): the frame's cell that lies on the layer's first one;
     ``moments`` (B, L, 6), see :class:`Moments`; ``apart`` (B, L): distance from the frame's middle
-    to the particle's line in cells; ``known`` (B, n): what the networks know of the particle.
+    to the particle's line in cells, ``crossing`` (B, L, 0 or 1) the same for the networks, see
+    :meth:`~caloforge.sampling.frame.Frame.crossing`; ``known`` (B, n): what the networks know of
+    the particle.
     """
 
     hits: Hits
     begin: torch.Tensor
     moments: torch.Tensor
     apart: torch.Tensor
+    crossing: torch.Tensor
     known: torch.Tensor
 
     @property
@@ -103,7 +105,7 @@ class Layered(GradientModel):
         conditions = len(config.network_condition)
         self.moments = Moments(grid)
         self.mirrors = Mirrors(inner, config.condition)
-        self.cells = Cells(grid, config, conditions + (config.margin > 0))
+        self.cells = Cells(grid, config, conditions + config.crossings)
         self.energies = EnergyStage(layers, conditions, config)
         self.shapes = ShapeStage(layers, conditions, config)
         self._redraw = Redraw(self.cells, self.frame, config, calorimeter.cell_threshold)
@@ -201,13 +203,15 @@ class Layered(GradientModel):
     ) -> Framed:
         """Hits (see :meth:`_hits`) and conditions (B, C) in the showers' frames."""
         asked = condition.cpu().numpy()
-        found = (*self.frame.places(asked), self.frame.known(asked))
-        begin, apart, known = (torch.from_numpy(part).to(condition.device) for part in found)
+        lies, line = self.frame.places(asked)
+        found = lies, line, self.frame.crossing(line), self.frame.known(asked)
+        begin, *of_line = (torch.from_numpy(part).to(condition.device) for part in found)
+        apart, crossing, known = (part.float() for part in of_line)
         (layers, cells), columns = self.number.shape, self.frame.grid.number.shape[1]
         layer = place // cells
         size = torch.Size((columns, len(condition), layers))
         hits = Hits(shower * layers + layer, place % cells + begin[shower, layer], energy, size)
-        return Framed(hits, begin, self.moments(hits), apart.float(), known.float())
+        return Framed(hits, begin, self.moments(hits), apart, crossing, known)
 
     def _there(self, begin: torch.Tensor) -> torch.Tensor:
         """Cells (C, B, L) of the frames that the calorimeter has; see :class:`Framed`."""
@@ -304,13 +308,9 @@ class Layered(GradientModel):
 
     def _seen(self, layers: Framed) -> torch.Tensor:
         """What encoder and decoder see (B, L, n): features, and what is known of the particle."""
-        parts = [
-            self._features(layers),
-            self.energies.standardised(layers.known)[:, None].expand(-1, layers.hit.shape[1], -1),
-        ]
-        if self.frame.margin:
-            parts.append(layers.apart[..., None] / APART_SPREAD)
-        return torch.cat(parts, -1)
+        particle = self.energies.standardised(layers.known)[:, None]
+        particle = particle.expand(-1, layers.hit.shape[1], -1)
+        return torch.cat([self._features(layers), particle, layers.crossing], -1)
 
     def _features(self, layers: Framed, *, from_line: bool = False) -> torch.Tensor:
         """Standardised features (B, L, 6), zero where a layer is not hit.
@@ -349,10 +349,7 @@ class Layered(GradientModel):
         shape = shape + torch.randn_like(shape) * torch.tensor(SMEAR, device=shape.device)
         hit = layers.hit[..., None]
         value = torch.where(hit, torch.cat([shape, latents], dim=-1), 0.0)
-        told = [standard[..., :2], hit.float()]
-        if self.frame.margin:
-            told.append(layers.apart[..., None] / APART_SPREAD)
-        return value, torch.cat(told, dim=-1)
+        return value, torch.cat([standard[..., :2], hit.float(), layers.crossing], dim=-1)
 
 
 def one_cycle(done: float) -> float:

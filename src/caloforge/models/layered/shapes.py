@@ -36,7 +36,7 @@ class ShapeStage(nn.Module):
         super().__init__()
         self.layers, self.size = layers, len(SMEAR) + config.latents
         memory = config.shape_memory
-        told = CONTEXT + (config.margin > 0)
+        told = CONTEXT + config.crossings
         self.embedding = nn.Embedding(layers, EMBEDDING)
         self.context = perceptron([conditions + told * layers, HIDDEN, GLOBAL], open_end=True)
         self.before = nn.Linear(self.size + 2 * told + GLOBAL + EMBEDDING, HIDDEN)
