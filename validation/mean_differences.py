@@ -10,12 +10,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from caloforge.store import open_showers
 from caloforge.validate.observables import observables
-
-Floats = NDArray[np.float64]
+from simulated.estimators import Floats, Value, mean
 
 
 def looked_at(path: Path) -> dict[str, Floats]:
@@ -31,17 +29,22 @@ def looked_at(path: Path) -> dict[str, Floats]:
     }
 
 
-def rows(reference: Path, generated: Path) -> list[tuple[str, float, float, float, float]]:
-    """Name, difference of the means (per cent), ratio of the spreads, each with its error."""
+def spread(values: Floats) -> Value:
+    """Standard deviation and its error, that of a Gaussian."""
+    found = float(values.std())
+    return Value(found, found / np.sqrt(2.0 * len(values)))
+
+
+def rows(reference: Path, generated: Path) -> list[tuple[str, Value, Value]]:
+    """Name, difference of the means (per cent), ratio of the spreads; NaN where there is none."""
     found = []
     other = looked_at(generated)
     for name, one in looked_at(reference).items():
-        two = other[name]
-        error = np.sqrt(one.var() / len(one) + two.var() / len(two))
-        ratio = two.std() / one.std() if one.std() > 0.0 else np.nan
-        of_ratio = ratio * np.sqrt(0.5 / len(one) + 0.5 / len(two))
-        off = 100.0 * (two.mean() / one.mean() - 1.0)
-        found.append((name, float(off), float(100.0 * error / one.mean()), ratio, of_ratio))
+        ratio = mean(other[name]) / mean(one)
+        off = Value(100.0 * (ratio.value - 1.0), 100.0 * ratio.error)
+        wide = spread(one)
+        none = Value(np.nan, np.nan)
+        found.append((name, off, spread(other[name]) / wide if wide.value > 0.0 else none))
     return found
 
 
@@ -49,8 +52,10 @@ def main(reference: str, generated: str) -> None:
     """Print the table."""
     print("| | mean, % off | ratio of the spreads |")
     print("|---|---|---|")
-    for name, off, error, ratio, of_ratio in rows(Path(reference), Path(generated)):
-        print(f"| {name} | {off:+.2f} ± {error:.2f} | {ratio:.3f} ± {of_ratio:.3f} |")
+    for name, off, wide in rows(Path(reference), Path(generated)):
+        print(
+            f"| {name} | {off.value:+.2f} ± {off.error:.2f} | {wide.value:.3f} ± {wide.error:.3f} |"
+        )
 
 
 if __name__ == "__main__":

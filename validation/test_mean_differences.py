@@ -25,18 +25,18 @@ def electrons(path: Path, scale: float) -> Path:
 
 def test_the_same_sample_is_the_same(tmp_path: Path) -> None:
     one = electrons(tmp_path / "one.h5", 1.0)
-    for _, off, error, ratio, of_ratio in rows(one, one):
-        assert off == 0.0
-        assert error >= 0.0
-        assert np.isnan(ratio) or ratio == 1.0  # hits: no spread
-        assert np.isnan(ratio) or of_ratio == pytest.approx(200**-0.5)
+    for _, off, wide in rows(one, one):
+        assert off.value == 0.0
+        assert off.error >= 0.0
+        assert np.isnan(wide.value) or wide.value == 1.0  # hits: no spread
+        assert np.isnan(wide.value) or wide.error == pytest.approx(200**-0.5)
 
 
 def test_a_scale_is_seen_where_it_belongs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, other = electrons(tmp_path / "one.h5", 1.0), electrons(tmp_path / "other.h5", 1.02)
-    found = {name: off for name, off, *_ in rows(one, other)}
+    found = {name: off.value for name, off, _ in rows(one, other)}
     for name in ("response", "energy of a hit"):
         assert found[name] == pytest.approx(2.0, abs=1e-3)
     for name in ("hits", "depth", "width"):
