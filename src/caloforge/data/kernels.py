@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from caloforge.compiled import compiled
 
 Ints = NDArray[np.int64]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _first_bad(cells: NDArray[Any], energies: NDArray[Any], n_cells: int) -> int:
     """The first bad hit of a shower that has one."""
     before = np.int64(-1)
@@ -23,7 +24,7 @@ def _first_bad(cells: NDArray[Any], energies: NDArray[Any], n_cells: int) -> int
     return len(cells) - 1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def first_bad_hit(
     first: Ints, last: Ints, cell: NDArray[Any], energy: NDArray[Any], n_cells: int
 ) -> int:
@@ -47,7 +48,7 @@ def first_bad_hit(
     return -1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def scatter(
     rows: Ints,
     first: Ints,

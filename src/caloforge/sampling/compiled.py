@@ -1,11 +1,11 @@
-"""How the loops of the sampler are compiled: cached, without Python's lock and division checks."""
+"""How the loops of the sampler are compiled: arithmetic rearranged, no checks of divisions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from numba import njit
+from caloforge.compiled import compile_with
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,13 +16,9 @@ FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function; threads run it at the same time."""
-    compiler = njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-    made: Callable[P, R] = compiler(function)
-    return made
+    return compile_with(function, nogil=True, fastmath=FAST, error_model="numpy")
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function into those that call it."""
-    compiler = njit(inline="always", nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-    made: Callable[P, R] = compiler(function)
-    return made
+    return compile_with(function, inline="always", nogil=True, fastmath=FAST, error_model="numpy")

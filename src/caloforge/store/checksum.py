@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sys
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from caloforge.compiled import compiled
 
 _BLOCK = 128  # words: their weighted sum stays below 2**32, so it is added in vectors
 _BLOCKS = 1 << 13  # until the sums are reduced: the second one stays below 2**57
 _TURN = 256 if sys.byteorder == "little" else 1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _sums(words: NDArray[np.uint16]) -> tuple[int, int]:
     first, second = np.uint64(0), np.uint64(0)
     whole = len(words) // _BLOCK
@@ -38,7 +39,7 @@ def _sums(words: NDArray[np.uint16]) -> tuple[int, int]:
     return int(first % np.uint64(65535)), int(second % np.uint64(65535))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _checksum(data: NDArray[np.uint8]) -> int:
     half = len(data) // 2
     first, second = _sums(data[: 2 * half].view(np.uint16))
@@ -49,14 +50,14 @@ def _checksum(data: NDArray[np.uint8]) -> int:
     return second << 16 | first
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _same(stored: int, computed: int) -> bool:
     return (stored >> 16) % 65535 == (computed >> 16) % 65535 and (stored & 0xFFFF) % 65535 == (
         computed & 0xFFFF
     ) % 65535
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def first_damaged(
     data: NDArray[np.uint8], starts: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> int:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from caloforge.compiled import compiled
 
 Floats = NDArray[np.float64]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def add_profiles(
     offset: NDArray[np.int64],
     cell: NDArray[Any],
@@ -36,7 +37,7 @@ def add_profiles(
             second[b] += shower_sum[b] * shower_sum[b]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def add_cells(cell: NDArray[Any], energy: NDArray[Any], first: Floats, second: Floats) -> None:
     """Add every hit's energy, and its square, to its cell."""
     for k in range(len(cell)):
@@ -45,7 +46,7 @@ def add_cells(cell: NDArray[Any], energy: NDArray[Any], first: Floats, second: F
         second[cell[k]] += e * e
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def count_in_bins(values: NDArray[np.float32], edges: Floats, counts: Floats) -> None:
     """Count values below the first edge, in [edge k, edge k + 1), and from the last edge on."""
     n = len(edges)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from caloforge.compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,7 +39,7 @@ FLAT = 1e-12
 """A variance (mm^2) below this is rounding: the shower has no width there."""
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def sums_of_hits(
     cells: NDArray[Any],
     energies: NDArray[Any],
@@ -96,7 +97,7 @@ def sums_of_hits(
             layers[3 + axis, here] /= layers[0, here] + TINY
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def central_moments(
     cells: NDArray[Any], energies: NDArray[Any], table: Any, out: Floats, layers: Floats
 ) -> None:
@@ -136,7 +137,7 @@ def central_moments(
             layers[6 + j, here] = math.sqrt(variance) if variance > FLAT else 0.0
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def distances_to_axis(cells: NDArray[Any], table: Any, out: Floats, distance: Floats) -> None:
     """Distance (mm) of every hit to the shower's axis; whole rings: to the calorimeter's."""
     layer, place, _, uncut = table
@@ -154,7 +155,7 @@ def distances_to_axis(cells: NDArray[Any], table: Any, out: Floats, distance: Fl
         distance[k] = math.sqrt(max(dx * dx + dy * dy - along * along / norm, 0.0))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def weighted_quantile(values: Floats, weights: Floats, target: float) -> float:
     """The smallest value v with sum(weights of values <= v) >= target; reorders both arrays.
 
@@ -192,7 +193,7 @@ def weighted_quantile(values: Floats, weights: Floats, target: float) -> float:
     return float(found)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def fill_tables(
     offset: Ints,
     cell: NDArray[Any],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.compiled import compiled
 from caloforge.showers import Showers
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ def hit_pairs(showers: Showers) -> Floats:
     return result
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _count(
     offset: NDArray[np.int64],
     cell: NDArray[Any],
