@@ -81,6 +81,14 @@ def test_version_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert '"library"' in text
 
 
+def test_models_list_their_published_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "--json"]) == 0
+    kinds = json.loads(capsys.readouterr().out)["kinds"]
+    assert kinds["3dgan"]["networks"] == {"generator": 872_808, "discriminator": 73_402}
+    assert kinds["3dgan"]["detector"] == "lcd-ecal-25"
+    assert kinds["library"]["networks"] == {}
+
+
 def test_the_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """convert, train, generate, validate, export, info, bench: on real showers."""
     store, model, made = tmp_path / "a.h5", tmp_path / "library", tmp_path / "made.h5"

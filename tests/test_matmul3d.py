@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from caloforge.models import keras, matmul3d
-from caloforge.models.threedgan_networks import Generator
+from caloforge.models.threedgan.fixed_networks import Generator
 
 triples = st.tuples(*[st.integers(1, 3)] * 3)
 kernels = st.tuples(*[st.integers(1, 6)] * 3)

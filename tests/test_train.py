@@ -346,7 +346,7 @@ def test_shipped_recipes_are_valid_and_lean(name: str) -> None:
         ("colour=3", ["colour", "training"]),
         ("training.epochs=-1", ["epochs", "-1"]),
         ("training.epochs", ["key=value"]),
-        ("model.kind=vae", ["vae", "library"]),
+        ("model.kind=oracle", ["oracle", "library"]),
         ("training.precision=64", ["precision"]),
         ("detector.name=x", ["detector"]),
     ],

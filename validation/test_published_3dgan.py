@@ -12,7 +12,7 @@ import torch
 os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras")
 
-from caloforge.models.threedgan_networks import Discriminator, Generator  # noqa: E402
+from caloforge.models.threedgan.fixed_networks import Discriminator, Generator  # noqa: E402
 
 
 def keras_generator() -> Any:

@@ -65,12 +65,14 @@ def models(as_json: bool = JSON) -> None:
     """
     from caloforge.artifact import read_description
     from caloforge.config import load_recipe, recipe_names
-    from caloforge.models import model_kinds
+    from caloforge.models import model_kinds, published_networks
     from caloforge.shipped import shipped_models
 
-    kinds = {
+    about = {
         name: (kind.__doc__ or "").strip().splitlines()[0] for name, kind in model_kinds().items()
     }
+    networks = {name: published_networks(name) for name in about}
+    kinds = {name: f"{text} {_sizes(networks[name])}".rstrip() for name, text in about.items()}
     trained = {name: read_description(name)["detector"] for name in shipped_models()}
     recipes = {name: load_recipe(name).kind for name in recipe_names()}
     blocks = {
@@ -82,6 +84,18 @@ def models(as_json: bool = JSON) -> None:
     lines = []
     for title, block in blocks.items():
         lines += [title, *(f"  {name:{width}s}  {text}" for name, text in block.items())]
-    report(
-        "\n".join(lines), {"trained": trained, "kinds": kinds, "recipes": recipes}, False, as_json
-    )
+    result = {
+        "trained": trained,
+        "kinds": {
+            name: {"about": text, "detector": model_kinds()[name].home, "networks": networks[name]}
+            for name, text in about.items()
+        },
+        "recipes": recipes,
+    }
+    report("\n".join(lines), result, False, as_json)
+
+
+def _sizes(networks: dict[str, int]) -> str:
+    """``(generator 872,808; discriminator 73,402)``, nothing where there is no network."""
+    sizes = "; ".join(f"{name} {count:,}" for name, count in networks.items())
+    return f"({sizes})" if sizes else ""

@@ -10,7 +10,7 @@ from caloforge.models.base import (
     TrainingSample,
     Update,
 )
-from caloforge.models.registry import build_model, model_kinds
+from caloforge.models.registry import build_model, model_kinds, published_networks
 
 __all__ = [
     "DirectModel",
@@ -23,4 +23,5 @@ __all__ = [
     "Update",
     "build_model",
     "model_kinds",
+    "published_networks",
 ]

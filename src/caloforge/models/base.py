@@ -94,6 +94,9 @@ class ShowerModel(nn.Module, ABC):
     condition_columns: tuple[str, ...] = ("energy",)
     """Incident columns that ``forward`` takes, in order (MeV, rad, mm)."""
 
+    home: ClassVar[str] = "lcd-ecal-25"
+    """The shipped detector that the published sizes are for; others may do as well."""
+
     exportable: ClassVar[bool] = True
     """Whether ``forward`` can become a compact ONNX graph."""
 
@@ -118,6 +121,14 @@ class ShowerModel(nn.Module, ABC):
         Returns:
             (B, n_cells) float32 MeV; cells below the calorimeter's threshold are zero.
         """
+
+    def networks(self) -> dict[str, int]:
+        """The model's networks and the trainable parameters of each, as papers count them."""
+        counts = {
+            name: sum(p.numel() for p in child.parameters())
+            for name, child in self.named_children()
+        }
+        return {name: count for name, count in counts.items() if count}
 
     def preprocessing(self) -> dict[str, Any]:
         """What stands between MeV and the network, for the artifact's metadata."""

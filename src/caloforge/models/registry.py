@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from caloforge.errors import ConfigError
-from caloforge.geometry import Calorimeter
+from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models.base import ShowerModel
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
@@ -41,6 +42,13 @@ def build_model(
             explain(error, f"config of model '{kind}'", model.config_class)
         ) from error
     return model(calorimeter, parsed)
+
+
+def published_networks(kind: str) -> dict[str, int]:
+    """The networks of a kind and their trainable parameters, with its defaults and at home."""
+    with torch.device("meta"):  # counted, not made
+        model = build_model(kind, load_detector(_KINDS[kind].home))
+    return model.networks()
 
 
 def explain(error: ValidationError, where: str, schema: type) -> str:

@@ -6,14 +6,14 @@ percentage errors of the energy head and of sum(ECAL), weighted 2, 0.1, 0.1. RMS
 vector is normal noise times E = Ep / 100 GeV; fakes have E uniform over the training range
 (10-500 GeV in the publication) and an expected sum(ECAL) from a polynomial in E.
 
-Source: see :mod:`caloforge.models.threedgan_networks`.
+Source: see :mod:`caloforge.models.threedgan.fixed_networks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -31,7 +31,8 @@ from caloforge.models.base import (
     Update,
 )
 from caloforge.models.keras import mean_absolute_percentage_error, rmsprop
-from caloforge.models.threedgan_networks import IMAGE_SHAPE, Discriminator, Generator
+from caloforge.models.precision import Inference, dtype_of
+from caloforge.models.threedgan.fixed_networks import IMAGE_SHAPE, Discriminator, Generator
 from caloforge.preprocess import EnergyScaling, GridImage
 
 ENERGY_UNIT = 100_000.0
@@ -55,8 +56,7 @@ class ThreeDGANConfig(ModelConfig):
     """Range of the fakes' energies in GeV; the training sample's range when absent."""
     expected_sum: tuple[float, ...] = (0.0018, -0.023, 0.11, -0.28, 2.21)
     """sum(ECAL) in GeV / E as a polynomial in E, highest power first (electrons)."""
-    inference: Literal["float64", "float32"] = "float64"
-    """float64: every engine and batch size gives the same cells; float32: less memory and time."""
+    inference: Inference = "float64"
 
 
 class ThreeDGAN(GradientModel):
@@ -91,7 +91,7 @@ class ThreeDGAN(GradientModel):
 
     def forward(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Showers in MeV per cell, see :meth:`ShowerModel.forward`."""
-        precision = torch.float64 if self.config.inference == "float64" else torch.float32
+        precision = dtype_of(self.config.inference)
         latent = condition.to(precision) / ENERGY_UNIT * noise.to(precision)
         energy = self.scaling.inverse(self.grid.to_cells(self.generator.infer(latent)))
         return energy.float()
