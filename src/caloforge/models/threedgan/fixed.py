@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
+from caloforge.models import draws
 from caloforge.models.base import (
     GradientModel,
     Latent,
@@ -155,7 +156,7 @@ class ThreeDGAN(GradientModel):
         logit, predicted_energy, total = self.discriminator(image)
         label = torch.full_like(logit, 1.0 if real else 0.0)
         if flip:
-            flipped = torch.rand_like(label) < self.config.label_flips
+            flipped = draws.uniform(*label.shape, device=label.device) < self.config.label_flips
             label = torch.where(flipped, 1.0 - label, label)
         parts = {
             "real_or_fake": F.binary_cross_entropy_with_logits(logit, label),
@@ -169,8 +170,8 @@ class ThreeDGAN(GradientModel):
     def _draw(self, n: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Random energies (n,) in units of E and noise (n, latent) for a fake batch."""
         low, high = self.fake_energy
-        energy = low + (high - low) * torch.rand(n, device=device)
-        return energy, torch.randn(n, self.config.latent_size, device=device)
+        energy = low + (high - low) * draws.uniform(n, device=device)
+        return energy, draws.normal(n, self.config.latent_size, device=device)
 
     def _expected_sum(self, energy: torch.Tensor) -> torch.Tensor:
         """sum(ECAL) in network units that a shower of this E deposits on average."""
