@@ -60,6 +60,7 @@ def test_parameter_counts_are_the_published_ones() -> None:
     """29.7 and 2.74 million; worked out by hand, layer by layer."""
     with torch.device("meta"):
         model = build_model("calogan", LAR)
+    assert isinstance(model, CaloGAN)
     seeds = sum((x + 2) * (y + 2) * 36 * 1025 for x, y in SHAPES)
     convolutions = 3 * (2 * 2 * 36 * 16 + 16 + 2 * 16)
     connected = sum((x + 1) * (y + 1) * 390 + x * y * 24 for x, y in SHAPES)
@@ -225,10 +226,11 @@ def test_fakes_cover_the_training_range() -> None:
 
 
 def test_a_class_head_for_two_and_for_three() -> None:
-    assert built(classes=[11, 22]).discriminator.classes.out_features == 1
-    model = built(classes=PARTICLES)
+    two, model = built(classes=[11, 22]), built(classes=PARTICLES)
+    heads = [one.discriminator.classes for one in (two, model)]
+    assert [head.out_features for head in heads if head is not None] == [1, 3]
     assert model.condition_columns == ("energy", "pdg")
-    assert model.discriminator.classes.out_features == 3
+    assert model.generator.embedding is not None
     assert model.generator.embedding.weight.shape == (3, 8)
     losses = model.training_step(batch(model, sample()), Recorder(model))
     assert {name for name in losses if name.endswith("class")} == {

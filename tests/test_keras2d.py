@@ -59,9 +59,7 @@ def test_first_weights_count_positions_as_keras_does() -> None:
     new = LocallyConnected2D(shape, channels, (3, 3), how="he_uniform").weight
     assert new.abs().max().item() == pytest.approx(math.sqrt(6 / (100 * 36)), rel=1e-2)
     old = LocallyConnected2D(shape, channels, (3, 3), how="he_uniform", which="keras1").weight
-    assert old.abs().max().item() == pytest.approx(
-        math.sqrt(6 / math.sqrt(100 * 36 * 6)), rel=1e-2
-    )
+    assert old.abs().max().item() == pytest.approx(math.sqrt(6 / math.sqrt(100 * 36 * 6)), rel=1e-2)
     normal = LocallyConnected2D(shape, channels, (3, 3), how="glorot_normal").weight
     assert normal.std().item() == pytest.approx(math.sqrt(2 / (100 * 36 + 100 * 6)), rel=2e-2)
 
@@ -89,6 +87,8 @@ def test_normalisation_over_batch_and_positions() -> None:
     mean, variance = values.mean(axis=0), values.var(axis=0)
     expected = (image.numpy() - mean) / np.sqrt(variance + 1e-3)
     np.testing.assert_allclose(layer(image).detach().numpy(), expected, rtol=1e-10)
+    assert layer.norm.running_mean is not None
+    assert layer.norm.running_var is not None
     np.testing.assert_allclose(layer.norm.running_mean.numpy(), 0.01 * mean, rtol=1e-10)
     layer.eval()
     running = [layer.norm.running_mean.numpy(), layer.norm.running_var.numpy()]

@@ -50,7 +50,7 @@ def rows_of_all(rows: torch.Tensor) -> torch.Tensor:
     """(B, ...) rows of this process -> (world * B, ...) rows of all, with gradient."""
     if share()[1] == 1:
         return rows
-    gathered: torch.Tensor = _Gather.apply(rows.contiguous())
+    gathered: torch.Tensor = _Gather.apply(rows.contiguous())  # type: ignore[no-untyped-call]
     return gathered
 
 

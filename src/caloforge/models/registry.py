@@ -17,7 +17,9 @@ from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.threedgan import ThreeDGAN
 
-_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in (ThreeDGAN, Library, Layered, CaloGAN, LAGAN)}
+_KINDS: dict[str, type[ShowerModel]] = {
+    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, CaloGAN, LAGAN)
+}
 
 
 def model_kinds() -> dict[str, type[ShowerModel]]:

@@ -86,17 +86,22 @@ class LaganReader(DenseReader):
         if self.has(MOMENTUM):
             momentum = self.numbers(MOMENTUM, rows).reshape(-1)
         else:
-            momentum = np.maximum(self.numbers(IMAGE, rows), 0.0).sum(axis=(1, 2))
+            momentum = self._towers(rows).sum(axis=(1, 2))
         pdg = np.where(signal == 1.0, SIGNAL_PDG, BACKGROUND_PDG)
         return {"energy": momentum * GEV, "pdg": pdg}
 
     def cells(self, start: int, stop: int) -> Floats:
         """Towers in cell order."""
-        image = self.numbers(IMAGE, slice(start, stop)).reshape(stop - start, -1)
-        self._negative |= bool((image < 0.0).any())
-        image = np.where(image < 0.0, 0.0, image)
-        check_energies(self.path, IMAGE, image, start)
-        return image * GEV
+        return self._towers(slice(start, stop)).reshape(stop - start, -1) * GEV
+
+    def _towers(self, rows: slice) -> Floats:
+        """Images in GeV, negative towers empty."""
+        image = self.numbers(IMAGE, rows)
+        negative = np.isfinite(image) & (image < 0.0)
+        self._negative |= bool(negative.any())
+        image = np.where(negative, 0.0, image)
+        check_energies(self.path, IMAGE, image, rows.start)
+        return image
 
     @property
     def notes(self) -> list[str]:

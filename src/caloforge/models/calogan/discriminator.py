@@ -81,7 +81,8 @@ class Discriminator(nn.Module):
 
     def forward(self, cells: torch.Tensor, requested: torch.Tensor) -> Verdict:
         """(B, n_cells) and (B,), both in GeV; see :class:`Verdict`."""
-        parts = cells.split([x * y for x, y in self.shapes], dim=1)
+        sizes = [x * y for x, y in self.shapes]
+        parts = torch.split(cells, sizes, dim=1)
         features = [
             layer(part.reshape(-1, *shape, 1))
             for layer, part, shape in zip(self.layers, parts, self.shapes, strict=True)
