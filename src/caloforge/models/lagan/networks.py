@@ -1,6 +1,6 @@
 """The two networks of LAGAN, layer by layer as published.
 
-Generator 3,586,932 and discriminator 1,398,986 trainable parameters. Images are (B, 25, 25, 1) in
+Generator 3,586,932 and discriminator 1,398,786 trainable parameters. Images are (B, 25, 25, 1) in
 units of 100 GeV of transverse momentum. The public code is of Keras 1, so are the first weights of
 the locally connected layers.
 
