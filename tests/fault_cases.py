@@ -59,18 +59,18 @@ class Case:
                 return Showers.concatenate(list(reader.batches(size)))
 
 
-def small_grid(rings: bool) -> Calorimeter:
-    """Three layers of 16 cells."""
+def small_grid(rings: bool, n_layers: int = 3) -> Calorimeter:
+    """Layers of 16 cells."""
     grid: CylindricalGrid | CartesianGrid = CartesianGrid(nx=4, ny=4, dx=10.0, dy=8.0)
     if rings:
         grid = CylindricalGrid(r_edges=(0.0, 2.0, 5.0, 9.0, 20.0), n_phi=4)
-    layers = tuple(Layer(z=6.0 * k, thickness=5.0, segmentation=grid) for k in range(3))
+    layers = tuple(Layer(z=6.0 * k, thickness=5.0, segmentation=grid) for k in range(n_layers))
     return Calorimeter(name="small", layers=layers)
 
 
 def calorimeter_for(name: str) -> Calorimeter:
     """A small calorimeter that the format can hold."""
-    return small_grid(name in ("calochallenge", "par04"))
+    return small_grid(name in ("calochallenge", "par04"), 1 if name == "lagan" else 3)
 
 
 def sample(calorimeter: Calorimeter, n: int = SHOWERS) -> Showers:

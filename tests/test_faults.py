@@ -214,8 +214,8 @@ def one_huge(calorimeter: Calorimeter) -> Showers:
 @pytest.mark.parametrize("name", WRITTEN)
 def test_one_huge_shower_beside_tiny_ones(tmp_path: Path, name: str) -> None:
     case = CASES[name]
-    rings = case.format in ("calochallenge", "par04")
-    showers = one_huge(load_detector("par04-siw-fine" if rings else "lcd-ecal"))
+    homes = {"calochallenge": "par04-siw-fine", "par04": "par04-siw-fine", "lagan": "jet-image-25"}
+    showers = one_huge(load_detector(homes.get(case.format, "lcd-ecal")))
     path = tmp_path / f"huge{case.suffix}"
     if name == "calogan.root":
         with pytest.raises(FormatError, match="a branch per cell"):

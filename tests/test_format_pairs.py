@@ -32,14 +32,16 @@ def stacked(*grids: CartesianGrid | CylindricalGrid) -> Calorimeter:
 
 CALORIMETERS = {
     "cartesian": stacked(SQUARE, SQUARE, SQUARE),
+    "image": stacked(SQUARE),
     "rings": stacked(RING, RING),
     "two blocks": stacked(SQUARE, SQUARE, COARSE, COARSE),
     "mixed": stacked(SQUARE, RING, COARSE),
 }
 CARRIES = {
-    "cartesian": set(source_names()) - {"calochallenge", "par04"},
-    "rings": set(source_names()) - {"calogan"},
-    "two blocks": set(source_names()) - {"calochallenge", "par04", "lcd", "lcd-angle"},
+    "cartesian": set(source_names()) - {"calochallenge", "par04", "lagan"},
+    "image": set(source_names()) - {"calochallenge", "par04"},
+    "rings": set(source_names()) - {"calogan", "lagan"},
+    "two blocks": set(source_names()) - {"calochallenge", "par04", "lcd", "lcd-angle", "lagan"},
     "mixed": {"caloforge", "root", "parquet", "edm4hep", "step2point", "showerdata"},
 }
 """Which formats hold which cells."""

@@ -34,8 +34,8 @@ def close(a: Showers, b: Showers) -> bool:
 
 @pytest.mark.parametrize("name", source_names())
 def test_round_trip_through_every_format(tmp_path: Path, name: str) -> None:
-    rings = name in ("calochallenge", "par04")
-    showers = random_showers(7, load_detector("par04-siw"), 0, 0.02) if rings else lcd_showers(7)
+    homes = {"calochallenge": "par04-siw", "par04": "par04-siw", "lagan": "jet-image-25"}
+    showers = random_showers(7, load_detector(homes.get(name, "lcd-ecal-25")), 0, 0.02)
     calorimeter = showers.calorimeter
     first = write_showers(tmp_path / "first.h5", showers)
     notes = convert(first, tmp_path / "other.h5", to=name).notes

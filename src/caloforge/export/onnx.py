@@ -62,6 +62,7 @@ def export_onnx(model: str | Path | Artifact, output: str | Path) -> Path:
 
 def _metadata(artifact: Artifact) -> dict[str, Any]:
     columns = {"energy": "MeV", "theta": "rad", "phi": "rad", "x": "mm", "y": "mm", "z": "mm"}
+    columns["pdg"] = "PDG code"
     return {
         **artifact.description,
         "geometry": artifact.calorimeter.to_yaml(),
@@ -74,7 +75,7 @@ def _metadata(artifact: Artifact) -> dict[str, Any]:
 
 
 def _example(artifact: Artifact, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Conditions from 10 to 100 GeV at normal incidence, and noise."""
+    """Conditions from 10 to 100 GeV at normal incidence, the particles in turn, and noise."""
     model = artifact.model
     condition = np.zeros((n, len(model.condition_columns)), dtype=np.float32)
     for column, name in enumerate(model.condition_columns):
@@ -82,6 +83,8 @@ def _example(artifact: Artifact, n: int) -> tuple[torch.Tensor, torch.Tensor]:
             condition[:, column] = np.linspace(1e4, 1e5, n)
         elif name == "theta":
             condition[:, column] = np.pi / 2
+        elif name == "pdg":
+            condition[:, column] = np.resize(model.preprocessing().get("classes", [11]), n)
     noise = shower_noise(0, 0, n, model.latent.size, model.latent.distribution)
     return torch.from_numpy(condition), torch.from_numpy(noise)
 

@@ -122,12 +122,20 @@ def initialise(layers: Sequence[nn.Module], how: Initializer) -> None:
         elif how == "glorot_uniform":
             nn.init.xavier_uniform_(weight)
         else:
-            fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(weight)
-            # Keras cuts at two sigma and widens, so that the variance stays 2 / (in + out)
-            sigma = math.sqrt(2.0 / (fan_in + fan_out)) / 0.87962566103423978
-            nn.init.trunc_normal_(weight, std=sigma, a=-2 * sigma, b=2 * sigma)
+            fill(weight, how, *nn.init._calculate_fan_in_and_fan_out(weight))
         if isinstance(layer.bias, torch.Tensor):
             nn.init.zeros_(layer.bias)
+
+
+def fill(weight: torch.Tensor, how: Initializer, fan_in: float, fan_out: float) -> None:
+    """A Keras initialisation of a weight of any layout, its fans given."""
+    if how == "glorot_normal":
+        # Keras cuts at two sigma and widens, so that the variance stays 2 / (in + out)
+        sigma = math.sqrt(2.0 / (fan_in + fan_out)) / 0.87962566103423978
+        nn.init.trunc_normal_(weight, std=sigma, a=-2 * sigma, b=2 * sigma)
+        return
+    bound = math.sqrt(6.0 / (fan_in if how == "he_uniform" else fan_in + fan_out))
+    nn.init.uniform_(weight, -bound, bound)
 
 
 def mean_absolute_percentage_error(target: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:

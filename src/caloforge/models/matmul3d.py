@@ -18,6 +18,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from caloforge.models.keras import LEAKY_SLOPE, LeakyReLU, SamePad3d, UpSampling3D, ZeroPad3d
 
@@ -104,8 +105,8 @@ def _phase_matrix(weight: torch.Tensor, axes: list[_Axis]) -> torch.Tensor:
     return matrix
 
 
-def normalise(image: torch.Tensor, layer: nn.BatchNorm3d) -> torch.Tensor:
-    """Batch normalisation with the running statistics."""
+def normalise(image: torch.Tensor, layer: _BatchNorm) -> torch.Tensor:
+    """Batch normalisation of the last axis with the running statistics."""
     assert layer.running_mean is not None
     assert layer.running_var is not None
     mean, variance, weight, bias = (

@@ -11,11 +11,15 @@ from pydantic import ValidationError
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models.base import ShowerModel
+from caloforge.models.calogan import CaloGAN
+from caloforge.models.lagan import LAGAN
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.threedgan import ThreeDGAN
 
-_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in (ThreeDGAN, Library, Layered)}
+_KINDS: dict[str, type[ShowerModel]] = {
+    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, CaloGAN, LAGAN)
+}
 
 
 def model_kinds() -> dict[str, type[ShowerModel]]:

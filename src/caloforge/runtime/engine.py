@@ -43,7 +43,8 @@ def condition_of(engine: Engine, incident: Incident) -> NDArray[np.float32]:
     """The model's condition columns (n, C); a missing theta means normal incidence.
 
     Raises:
-        ModelError: the model needs a column that the particles do not have.
+        ModelError: the model needs a column that the particles do not have, or does not know one of
+            the particles.
     """
     columns = []
     for name in engine.description["condition"]:
@@ -56,4 +57,19 @@ def condition_of(engine: Engine, incident: Incident) -> NDArray[np.float32]:
                 f"this model needs the incident column '{name}', the particles have only "
                 f"{', '.join(incident)}; give it on the command line or with --like"
             )
+        if name == "pdg":
+            _check_particles(engine, incident)
     return np.column_stack(columns).astype(np.float32)
+
+
+def _check_particles(engine: Engine, incident: Incident) -> None:
+    """Refuse particles that a model with ``classes`` was not made for."""
+    classes = engine.description.get("preprocessing", {}).get("classes")
+    if classes is None:
+        return
+    unknown = np.setdiff1d(incident["pdg"], classes)
+    if len(unknown):
+        raise ModelError(
+            f"this model knows the particles {', '.join(map(str, classes))} (PDG codes), not "
+            f"{unknown[0]:.0f}; ask for one of them with --particle, or give them with --like"
+        )

@@ -63,8 +63,8 @@ def warn_outside(engine: Engine, incident: Incident) -> None:
     showers = engine.description["provenance"].get("source", {}).get("training_showers", np.inf)
     ranges = trained_ranges(engine)
     for name, (low, high) in ranges.items():
-        if name == "z":
-            continue  # only says where x and y are
+        if name in ("z", "pdg"):
+            continue  # z only says where x and y are; particles have no range
         if name in incident:
             values = _at_depth(incident, name, ranges)
         elif name == "theta":

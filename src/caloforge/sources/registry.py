@@ -9,6 +9,7 @@ from caloforge.sources.base import Source
 from caloforge.sources.calochallenge import CaloChallenge
 from caloforge.sources.calogan import CaloGan
 from caloforge.sources.edm4hep import Edm4hep
+from caloforge.sources.lagan import Lagan
 from caloforge.sources.lcd import LcdFixed
 from caloforge.sources.lcd_angle import LcdAngle
 from caloforge.sources.par04 import Par04
@@ -27,6 +28,7 @@ _ALL = (
     LcdAngle(),
     Triforce(),
     CaloGan(),
+    Lagan(),
     CaloChallenge(),
     Par04(),
     Edm4hep(),
