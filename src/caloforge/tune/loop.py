@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -26,7 +26,7 @@ from caloforge.errors import (
 from caloforge.tune.crew import Crew, Done
 from caloforge.tune.results import best_trials
 from caloforge.tune.space import Space
-from caloforge.tune.study import DEFAULT, FOLDER, TuningStudy
+from caloforge.tune.study import BEAT, DEFAULT, OUTCOME, TWIN, TuningStudy, model_folder
 from caloforge.tune.trial import (
     STAGES,
     Outcome,
@@ -40,9 +40,6 @@ Keep = Literal["best", "all", "none"]
 """Which trials keep the folder of their model."""
 
 MODELS = "models"
-
-BEAT = 15.0
-"""Seconds between two signs of life."""
 
 _STOP = (OutputError, FormatError)
 """A trial's error that would be every trial's."""
@@ -123,10 +120,13 @@ class Loop:
                         self._take(done)
                     self.study.beat()
         finally:
-            for active in self._active.values():
-                number = active.trial.number
-                self.study.lose(self.study.trials()[number], blame=False)
+            self._release()
         self._sweep()
+
+    def _release(self) -> None:
+        """Queue again what is under way."""
+        for number in self._active:
+            self.study.lose(self.study.trials()[number], blame=False)
 
     def _fill(self) -> bool:
         """Give the crew work; False when no trial of ours is under way."""
@@ -149,16 +149,14 @@ class Loop:
         done = max(self.study.stages_done(trial), default=0)
         stages = tuple(share for share in STAGES if _percent(share) > done)
         active = _Active(trial, recipe, stages if several else STAGES[-1:])
-        active.seconds = float(trial.user_attrs.get("seconds", 0.0))
+        active.seconds = float(trial.user_attrs.get(OUTCOME, {}).get("seconds", 0.0))
         self._active[trial.number] = active
         self._start(active)
 
     def _copy(self, twin: FrozenTrial, trial: Trial) -> None:
         """The same recipe would give the same figures: they are taken over."""
-        for key in ("errors", "steps", "seconds", "milliseconds"):
-            if key in twin.user_attrs:
-                trial.set_user_attr(key, twin.user_attrs[key])
-        trial.set_user_attr("same as", twin.number)
+        trial.set_user_attr(OUTCOME, twin.user_attrs[OUTCOME])
+        trial.set_user_attr(TWIN, twin.number)
         for step, value in twin.intermediate_values.items():
             trial.report(value, step)
         if twin.state == TrialState.PRUNED:
@@ -175,14 +173,14 @@ class Loop:
             stop=0,
             trial=active.trial.number,
             recipe=active.recipe,
-            folder=self._folder_of(active.trial.user_attrs).absolute(),
+            folder=self._folder_of(active.trial).absolute(),
             share=active.stages[0],
             seconds=active.seconds,
         )
         self.crew.start(task)
 
-    def _folder_of(self, attributes: Mapping[str, Any]) -> Path:
-        return self.folder / MODELS / str(attributes[FOLDER])
+    def _folder_of(self, trial: Trial) -> Path:
+        return self.folder / MODELS / model_folder(trial)
 
     def _take(self, done: Done) -> None:
         active = self._active[done.task.trial]
@@ -200,15 +198,13 @@ class Loop:
             raise ConfigError(f"the recipe as it is cannot be tried: {one_line(error)}") from error
         self._end(active)
         self.study.fail(active.trial, one_line(error))
-        self._forget(active.trial.user_attrs)
+        self._forget(active.trial)
         self._tell()
 
     def _judged(self, active: _Active, found: Outcome) -> None:
         trial, share = active.trial, active.stages[0]
         active.stages, active.seconds = active.stages[1:], found.seconds
-        for key, value in asdict(found).items():
-            if key != "values":
-                trial.set_user_attr(key, value)
+        trial.set_user_attr(OUTCOME, asdict(found))
         first = found.values[0]
         if active.stages:
             if first is not None:
@@ -216,7 +212,7 @@ class Loop:
                 if self.study.hopeless(trial):
                     self._end(active)
                     self.study.prune(trial)
-                    self._forget(trial.user_attrs)
+                    self._forget(trial)
                     self._tell()
                     return
             self._start(active)
@@ -235,17 +231,17 @@ class Loop:
     def _end(self, active: _Active) -> None:
         del self._active[active.trial.number]
 
-    def _forget(self, attributes: Mapping[str, Any]) -> None:
+    def _forget(self, trial: Trial) -> None:
         if self.wanted.keep != "all":
-            shutil.rmtree(self._folder_of(attributes), ignore_errors=True)
+            shutil.rmtree(self._folder_of(trial), ignore_errors=True)
 
     def _sweep(self) -> None:
         """Remove the models of finished trials that are not to be kept."""
         if self.wanted.keep == "all":
             return
-        kept = {each.user_attrs.get(FOLDER) for each in self.study.trials() if not _over(each)}
+        kept = {model_folder(each) for each in self.study.trials() if not each.state.is_finished()}
         if self.wanted.keep == "best":
-            kept |= {best.user_attrs.get(FOLDER) for best in self.best()}
+            kept |= {model_folder(best) for best in self.best()}
         for folder in (self.folder / MODELS).glob("trial-*"):
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -265,7 +261,3 @@ class Loop:
 def _percent(share: float) -> int:
     """The step at which Optuna keeps a stage's figure."""
     return round(100 * share)
-
-
-def _over(trial: FrozenTrial) -> bool:
-    return trial.state.is_finished()

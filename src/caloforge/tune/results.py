@@ -16,7 +16,7 @@ from caloforge.config import Recipe
 from caloforge.tune.objective import Objective
 from caloforge.tune.sampler import LOST
 from caloforge.tune.space import Value
-from caloforge.tune.study import DEFAULT, FOLDER, REASON, TuningStudy
+from caloforge.tune.study import DEFAULT, OUTCOME, REASON, TWIN, TuningStudy, model_folder
 
 SCHEMA = 1
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
@@ -47,6 +47,7 @@ class TrialRow:
     def of(cls, trial: FrozenTrial, objectives: int) -> TrialRow:
         """From Optuna's."""
         said = trial.user_attrs
+        outcome = said.get(OUTCOME, {})
         nothing: list[float | None] = [None] * objectives
         complete = trial.state == TrialState.COMPLETE
         return cls(
@@ -55,14 +56,14 @@ class TrialRow:
             default=DEFAULT in said,
             params=dict(trial.params),
             values=list(trial.values) if complete else nothing,
-            errors=list(said.get("errors", nothing)) if complete else nothing,
+            errors=list(outcome.get("errors", nothing)) if complete else nothing,
             stages={step: float(value) for step, value in trial.intermediate_values.items()},
-            steps=said.get("steps"),
-            seconds=said.get("seconds"),
-            milliseconds=said.get("milliseconds"),
-            same_as=said.get("same as"),
+            steps=outcome.get("steps"),
+            seconds=outcome.get("seconds"),
+            milliseconds=outcome.get("milliseconds"),
+            same_as=said.get(TWIN),
             reason=str(said.get(REASON, "")),
-            folder=str(said.get(FOLDER, "")),
+            folder=model_folder(trial),
         )
 
 

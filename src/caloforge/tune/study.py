@@ -7,6 +7,7 @@ those that it left behind itself when it was killed, are marked as lost and queu
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -30,7 +31,10 @@ DEFAULT, RUNNER, FOLDER, TRIES, AGAIN = "default", "runner", "folder", "tries", 
 """Attributes of a trial: it is the recipe as it is; who does it; the folder of its model; how often
 its worker died; the lost trial that it repeats."""
 
-_KEPT = (DEFAULT, FOLDER, TRIES, "steps", "seconds", "milliseconds")
+OUTCOME, TWIN = "outcome", "same as"
+"""What was measured at its last stage; the trial whose figures it takes over."""
+
+_KEPT = (DEFAULT, TRIES, OUTCOME)
 
 REASON = "reason"
 """Why a trial failed."""
@@ -39,6 +43,9 @@ DIED = "its process died again and again; perhaps memory ran out"
 
 MOST_TRIES = 5
 """A trial is begun at most so often."""
+
+BEAT = 15.0
+"""Seconds between two signs of life."""
 
 SILENCE = 300.0
 """A runner that has not counted for so many seconds is dead."""
@@ -150,8 +157,6 @@ class TuningStudy:
         """The next trial: one that waits to be tried again, else a new one."""
         trial = self.optuna.ask(self.space.distributions())
         trial.set_user_attr(RUNNER, self.runner)
-        if FOLDER not in trial.user_attrs:
-            trial.set_user_attr(FOLDER, f"trial-{trial.number:04d}")
         if AGAIN in trial.user_attrs and len(self.objectives) == 1:
             for step, value in self.trials()[trial.user_attrs[AGAIN]].intermediate_values.items():
                 trial.report(value, step)
@@ -201,8 +206,12 @@ class TuningStudy:
         return trial.should_prune()
 
     def beat(self) -> None:
-        """Show that this runner is alive, and queue again what the dead ones left behind."""
-        self._watch.count(self.optuna)
+        """Show that this runner is alive, and queue again what the dead ones left behind.
+
+        Does nothing when called again within :data:`BEAT` seconds.
+        """
+        if not self._watch.count(self.optuna):
+            return
         for trial in self._running():
             runner = trial.user_attrs.get(RUNNER, "")
             if runner != self.runner and self._watch.dead(runner, self.optuna.user_attrs):
@@ -241,7 +250,13 @@ class TuningStudy:
 
     def _queue_again(self, trial: FrozenTrial) -> None:
         kept = {k: v for k, v in trial.user_attrs.items() if k in _KEPT}
-        self.optuna.enqueue_trial(trial.params, user_attrs={**kept, AGAIN: trial.number})
+        kept |= {FOLDER: model_folder(trial), AGAIN: trial.number}
+        self.optuna.enqueue_trial(trial.params, user_attrs=kept)
+
+
+def model_folder(trial: FrozenTrial | Trial) -> str:
+    """The name of the folder of a trial's model; a trial that is tried again keeps it."""
+    return str(trial.user_attrs.get(FOLDER, f"trial-{trial.number:04d}"))
 
 
 class _Watch:
@@ -249,13 +264,16 @@ class _Watch:
 
     def __init__(self, runner: str) -> None:
         self._runner = runner
-        self._number = 0
+        self._last = -math.inf
         self._seen: dict[str, tuple[Any, float]] = {}
 
-    def count(self, study: optuna.Study) -> None:
-        """Write the next number."""
-        self._number += 1
-        study.set_user_attr(f"beat {self._runner}", f"{time.time_ns()}-{self._number}")
+    def count(self, study: optuna.Study) -> bool:
+        """Write another number than before; False when it is not yet time to."""
+        if time.monotonic() < self._last + BEAT:
+            return False
+        self._last = time.monotonic()
+        study.set_user_attr(f"beat {self._runner}", time.time_ns())
+        return True
 
     def dead(self, runner: str, attributes: Mapping[str, Any]) -> bool:
         """Whether ``runner`` has not counted for :data:`SILENCE` seconds, as seen from here."""
