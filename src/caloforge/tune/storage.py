@@ -7,6 +7,7 @@ postgresql://user@host/database       for several machines
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,6 @@ def open_storage(url: str) -> BaseStorage:
         OutputError: it cannot be reached or written.
     """
     import sqlalchemy
-    from optuna.storages import RDBStorage
 
     with storage_errors(url):
         if url.startswith(JOURNAL):
@@ -51,12 +51,25 @@ def open_storage(url: str) -> BaseStorage:
         if driver.startswith(("postgresql", "mysql", "mariadb")):
             options["connect_args"] = {"connect_timeout": PATIENCE}
         try:
-            return RDBStorage(url, engine_kwargs=options)
+            return _database(url, options)
         except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
             raise ConfigError(
                 f"--storage {shown(url)}: {one_line(error)} For PostgreSQL: "
                 "pip install 'caloforge[postgresql]'"
             ) from error
+
+
+def _database(url: str, options: dict[str, Any]) -> BaseStorage:
+    """Several runners may begin at once, and then trip over each other's new tables."""
+    import sqlalchemy
+    from optuna.storages import RDBStorage
+
+    for wait in (0.2, 0.5, 1.0, 2.0):
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
+            time.sleep(wait)
+    return RDBStorage(url, engine_kwargs=options)
 
 
 def _journal(file: Path, url: str) -> BaseStorage:
