@@ -12,6 +12,7 @@ from caloforge.config import Recipe, load_recipe
 from caloforge.errors import ConfigError
 from caloforge.tune import Dimension, Objective, Space
 from caloforge.tune.objective import need_classifiers, need_training, parse_objectives
+from caloforge.tune.space import Value
 
 GAN = Recipe(model={"kind": "3dgan"})
 LIBRARY = Recipe(model={"kind": "library"})
@@ -66,7 +67,7 @@ def test_a_space_begins_with_the_recipe_as_it_is() -> None:
         "training.batch_size": 128,
         "training.precision": "32-true",
     }
-    params = {"model.learning_rate": 2e-5, "training.precision": "bf16-mixed"}
+    params: dict[str, Value] = {"model.learning_rate": 2e-5, "training.precision": "bf16-mixed"}
     recipe = space.recipe(params)
     assert recipe.settings == {"learning_rate": 2e-5}
     assert recipe.training.precision == "bf16-mixed"

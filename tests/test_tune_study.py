@@ -16,7 +16,8 @@ from caloforge.errors import ConfigError, OutputError, ShowerError, TrainingErro
 from caloforge.tune import HereCrew, Progress, Tuning, tune
 from caloforge.tune import study as study_module
 from caloforge.tune.loop import Loop
-from caloforge.tune.study import LOST, TuningStudy
+from caloforge.tune.sampler import LOST
+from caloforge.tune.study import TuningStudy
 from helpers import random_showers
 from tune_cases import GAN, RATE, FakeCrew, bowl, failing, fake_judge, showers_file
 
@@ -239,9 +240,9 @@ def test_only_the_models_that_are_wanted_stay(
     showers_file: Path, tmp_path: Path, keep: Any
 ) -> None:
     class Writing(FakeCrew):
-        def _fake(self, task: Any, _: Any) -> Any:
-            task.folder.mkdir(parents=True, exist_ok=True)
-            return super()._fake(task, _)
+        def _fake(self, shard: Any, advance: Any) -> Any:
+            shard.folder.mkdir(parents=True, exist_ok=True)
+            return super()._fake(shard, advance)
 
     done = study(showers_file, tmp_path / "s", Writing(), 8, keep=keep)
     left = sorted(path.name for path in (tmp_path / "s" / "models").iterdir())
@@ -281,6 +282,10 @@ def test_a_killed_run_leaves_its_trial_to_the_next(
         patch.setattr(TuningStudy, "lose", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             study(showers_file, tmp_path / "s", FakeCrew(stop_after=4), 6)
+    with monkeypatch.context() as patch:  # and killed before the new trial is signed
+        patch.setattr(optuna.Trial, "set_user_attr", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            study(showers_file, tmp_path / "s", FakeCrew(), 6)
     with monkeypatch.context() as patch:  # and killed again, before the lost trial is queued
         patch.setattr(TuningStudy, "_queue_again", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

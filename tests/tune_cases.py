@@ -54,8 +54,10 @@ class FakeCrew(HereCrew):
         assert isinstance(job, TrialJob)
         super().begin(self._fake)
 
-    def _fake(self, task: Any, _: Any) -> Showers:
+    def _fake(self, shard: Any, advance: Any) -> Showers:
+        task: TrialTask = shard
         self.tasks.append(task)
+        assert task.recipe is not None
         values = self.figures(task.recipe, task.share)
         errors: list[float | None] = [0.1] * len(values)
         said = Outcome(values, errors, round(100 * task.share), 60 * task.share, 1.0)

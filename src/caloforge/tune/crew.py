@@ -75,7 +75,10 @@ class Crew(ABC):
 
 
 class HereCrew(Crew):
-    """Does the tasks in the calling thread."""
+    """Does the tasks in the calling thread.
+
+    A task that takes minutes keeps the study from showing that it is alive: share none with others.
+    """
 
     def __init__(self) -> None:
         self._job: Job | None = None

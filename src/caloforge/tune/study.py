@@ -26,7 +26,9 @@ from caloforge.tune.space import Space
 NAME = "caloforge"
 """Of the study in its storage."""
 
-IDENTITY = "identity"
+IDENTITY, BEATS = "identity", "beat "
+"""Attributes of the study; the second goes before a runner's name."""
+
 DEFAULT, RUNNER, FOLDER, TRIES, AGAIN = "default", "runner", "folder", "tries", "again"
 """Attributes of a trial: it is the recipe as it is; who does it; the folder of its model; how often
 its worker died; the lost trial that it repeats."""
@@ -219,14 +221,21 @@ class TuningStudy:
 
     def recover(self) -> None:
         """Queue again what an earlier run of this runner left behind when it was killed."""
+        mine = {self.runner} if self._has_company else {self.runner, None}
         for trial in self._running():
-            if trial.user_attrs.get(RUNNER) == self.runner:
+            if trial.user_attrs.get(RUNNER) in mine:
                 self.lose(trial)
         followed = {trial.user_attrs.get(AGAIN) for trial in self.trials()}
         for trial in self.trials():  # killed just before it queued them
-            mine = trial.user_attrs.get(RUNNER) == self.runner and LOST in trial.user_attrs
-            if mine and trial.number not in followed:
+            lost = LOST in trial.user_attrs and trial.user_attrs.get(RUNNER) in mine
+            if lost and trial.number not in followed:
                 self._queue_again(trial)
+
+    @property
+    def _has_company(self) -> bool:
+        """Whether other runners were ever seen here: a trial that nobody signed may be theirs."""
+        beats = {key for key in self.optuna.user_attrs if key.startswith(BEATS)}
+        return bool(beats - {f"{BEATS}{self.runner}"})
 
     def _running(self) -> list[FrozenTrial]:
         return [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
@@ -272,12 +281,12 @@ class _Watch:
         if time.monotonic() < self._last + BEAT:
             return False
         self._last = time.monotonic()
-        study.set_user_attr(f"beat {self._runner}", time.time_ns())
+        study.set_user_attr(f"{BEATS}{self._runner}", time.time_ns())
         return True
 
     def dead(self, runner: str, attributes: Mapping[str, Any]) -> bool:
         """Whether ``runner`` has not counted for :data:`SILENCE` seconds, as seen from here."""
-        now, beat = time.monotonic(), attributes.get(f"beat {runner}")
+        now, beat = time.monotonic(), attributes.get(f"{BEATS}{runner}")
         known, since = self._seen.get(runner, (None, now))
         if runner not in self._seen or known != beat:
             self._seen[runner] = (beat, now)

@@ -144,6 +144,7 @@ def _slice(axes: Axes, dimension: Dimension, points: _Points, objective: Objecti
     if dimension.choices:
         x = [float(dimension.choices.index(str(value))) for value in found]
         axes.set_xticks(range(len(dimension.choices)), dimension.choices)
+        axes.set_xlim(-0.5, len(dimension.choices) - 0.5)
         axes.tick_params(axis="x", which="minor", bottom=False, top=False)
     else:
         x = [float(value) for value in found]
