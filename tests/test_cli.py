@@ -28,6 +28,7 @@ COMMANDS = [
     "doctor",
     "info",
     "train",
+    "tune",
     "generate",
     "validate",
     "export",
@@ -163,6 +164,52 @@ BAD = [
     ("train library --data {good} -o {tmp}/m --set training.epoch=1", 2, ["epoch", "epochs"]),
     ("train 3dgan --data {models}/small.h5 -o {tmp}/m", 2, ["small.h5", "lcd-ecal-25"]),
     ("train 3dgan --data {good} -o {tmp}/m --set training.batch_size=99", 2, ["batch_size", "40"]),
+    ("tune library --data {good} --trials 2 -o {tmp}/t", 2, ["--search"]),
+    (
+        "tune library --data {good} --trials 2 -o {tmp}/t --search model.n=int:1:9",
+        2,
+        ["model.n", "neighbours"],
+    ),
+    (
+        "tune library --data {tmp}/none.h5 --trials 2 -o {tmp}/t --search model.neighbours=int:1:9",
+        2,
+        ["model.neighbours", "10"],
+    ),
+    (
+        "tune library --data {tmp}/none.h5 --trials 2 -o {tmp}/t --search model.neighbours=5|10",
+        1,
+        ["none.h5"],
+    ),
+    (
+        "tune library --data {good} --trials 2 -o {tmp}/t --search model.neighbours=5|10 "
+        "--storage oracle",
+        2,
+        ["--storage", "sqlite:///"],
+    ),
+    (
+        "tune library --data {good} --trials 2 -o {tmp}/t --search model.neighbours=5|10 "
+        "--storage sqlite:///{tmp}/no/study.db",
+        1,
+        ["--storage", "no/study.db"],
+    ),
+    (
+        "tune library --data {good} --trials 2 -o {tmp}/t --search model.neighbours=5|10 "
+        "--objective beauty",
+        2,
+        ["beauty", "separation"],
+    ),
+    (
+        "tune library --data {good} --trials 2 -o {tmp}/t --search model.neighbours=5|10 "
+        "--objective fpd",
+        2,
+        ["fpd", "100 showers"],
+    ),
+    (
+        "tune library --data {good} --validation {good} --trials 2 -o {tmp}/t "
+        "--search model.neighbours=5|10",
+        1,
+        ["showers.h5", "training data"],
+    ),
     ("generate {tmp}/none --energy 50 -o {tmp}/o.h5", 1, ["none", "caloforge train"]),
     ("generate {models}/library --energy ten -o {tmp}/o.h5", 2, ["--energy", "ten"]),
     ("generate {models}/library --energy -5 -o {tmp}/o.h5", 2, ["--energy"]),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from caloforge.showers import Incident, Provenance, Showers
     from caloforge.simulate.api import simulate
     from caloforge.store import open_showers as open  # noqa: A004
+    from caloforge.tune import tune
     from caloforge.validate import validate
 
 _HOME = {
@@ -43,6 +44,7 @@ _HOME = {
     "open": ("caloforge.store", "open_showers"),
     "simulate": ("caloforge.simulate.api", "simulate"),
     "train": ("caloforge.api", "train"),
+    "tune": ("caloforge.tune.run", "tune"),
     "validate": ("caloforge.validate", "validate"),
 }
 
@@ -61,6 +63,7 @@ __all__ = [
     "open",
     "simulate",
     "train",
+    "tune",
     "validate",
 ]
 

@@ -7,11 +7,13 @@ A recipe holds only what differs from the defaults:
     detector: lcd-ecal-25
     training:
       epochs: 60
+
+A section ``tune`` says what ``caloforge tune`` may change; training ignores it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from caloforge.errors import ConfigError
 from caloforge.models.registry import explain, model_kinds
 from caloforge.train.config import TrainingConfig
+
+
+class TuneConfig(BaseModel):
+    """What ``caloforge tune`` searches and what it judges by; see :mod:`caloforge.tune`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    search: dict[str, str | list[Any]] = {}
+    """From a key of the recipe to its values: ``log:1e-5:1e-2``, ``int:2:8``, ``a|b|c``."""
+    objective: list[str] = []
+    """Figures of the validation; several make a Pareto front."""
 
 
 class Recipe(BaseModel):
@@ -36,6 +49,7 @@ class Recipe(BaseModel):
     start_from: str | None = None
     """A trained model (shipped name or folder) whose weights to begin with."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    tune: TuneConfig = Field(default_factory=TuneConfig)
 
     @property
     def kind(self) -> str:
@@ -73,10 +87,29 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
         raise ConfigError(f"{origin}: a recipe is a mapping with 'model' and 'training'; fix it")
     for override in overrides:
         _apply(raw, override)
+    return _checked(raw, origin)
+
+
+def changed_recipe(recipe: Recipe, values: Mapping[str, Any], origin: str = "recipe") -> Recipe:
+    """The recipe with other values for some of its keys (``section.key``).
+
+    Raises:
+        ConfigError: an unknown key or a wrong value.
+    """
+    raw = recipe.to_dict()
+    for key, value in values.items():
+        _put(raw, key, value, origin)
+    return _checked(raw, origin)
+
+
+_SCHEMAS: dict[str, type[BaseModel]] = {"training": TrainingConfig, "tune": TuneConfig}
+
+
+def _checked(raw: Mapping[str, Any], origin: str) -> Recipe:
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        schema = TrainingConfig if error.errors()[0]["loc"][:1] == ("training",) else Recipe
+        schema = _SCHEMAS.get("".join(map(str, error.errors()[0]["loc"][:1])), Recipe)
         raise ConfigError(explain(error, origin, schema)) from error
     if "kind" not in recipe.model:
         raise ConfigError(
@@ -120,13 +153,17 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set {override}: expected key=value, as in training.epochs=3")
+    try:
+        _put(raw, key, yaml.safe_load(value), f"--set {override}")
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from error
+
+
+def _put(raw: dict[str, Any], key: str, value: Any, origin: str) -> None:
     *sections, last = key.split(".")
     target = raw
     for section in sections:
         target = target.setdefault(section, {})
         if not isinstance(target, dict):
-            raise ConfigError(f"--set {override}: '{section}' is not a section of the recipe")
-    try:
-        target[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from error
+            raise ConfigError(f"{origin}: '{section}' is not a section of the recipe")
+    target[last] = value

@@ -19,6 +19,7 @@ from caloforge.cli import (
     quickstart,
     simulate,
     train,
+    tune,
     validate,
 )
 from caloforge.cli.interrupts import heard
@@ -58,6 +59,7 @@ for module in (
     convert,
     info,
     train,
+    tune,
     generate,
     validate,
     export,
@@ -79,7 +81,7 @@ _SIGINT = 130  # what typer makes of a KeyboardInterrupt
 def _interrupted() -> int:
     typer.echo(
         "caloforge: interrupted; no half-written file is left, and the same command of a long "
-        "simulation (training: with --resume) goes on from here",
+        "simulation or study (training: with --resume) goes on from here",
         err=True,
     )
     return 1

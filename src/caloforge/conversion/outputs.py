@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -51,6 +51,13 @@ class Target:
     shard_size: int | None = None
     shuffle: int | None = None
     """Seed of the random order; the order of the inputs when None."""
+
+    def of_part(self, name: str) -> Target:
+        """The same for a part of a split, which knows its name; for no part when it is empty."""
+        if not name:
+            return self
+        config = {**self.provenance.config, "part": name}
+        return replace(self, provenance=replace(self.provenance, config=config))
 
     def check(self, path: Path) -> None:
         """Raise OutputError unless the folder that will hold ``path`` can be written."""

@@ -165,7 +165,10 @@ class _Run:
         shards = [Shard(k, a, min(a + PART, self.total)) for k, a in enumerate(starts)]
         with ExitStack() as stack:
             expected = -(-self.total // len(self.paths))
-            sinks = [stack.enter_context(self.target.open(path, expected)) for path in self.paths]
+            sinks = [
+                stack.enter_context(self.target.of_part(name).open(path, expected))
+                for name, path in zip(self.names, self.paths, strict=True)
+            ]
             for showers in _in_order(executor, job, shards, self._advance):
                 self._take(showers, sinks)
 

@@ -45,7 +45,7 @@ class DaskCluster(Executor):
     ) -> Generator[tuple[Shard, Showers], None, None]:
         """See :meth:`Executor.run`."""
         packed = pack(job)
-        client = _connect(self.address)
+        client = connect(self.address)
         submission = _Submission(client)
         try:
             self._wait_for_workers(client)
@@ -141,7 +141,7 @@ def _cluster_error(what: str, error: Exception) -> SimulationError:
     )
 
 
-def _connect(address: str) -> Any:
+def connect(address: str) -> Any:
     """A dask client, in a few seconds or not at all.
 
     Raises:

@@ -1,0 +1,21 @@
+"""Tuning: search a recipe's values for better showers, judged by showers it was not trained on."""
+
+from caloforge.tune.crew import Crew, DaskCrew, HereCrew, LocalCrew
+from caloforge.tune.loop import Progress
+from caloforge.tune.objective import Objective
+from caloforge.tune.report import Tuning
+from caloforge.tune.run import tune
+from caloforge.tune.space import Dimension, Space
+
+__all__ = [
+    "Crew",
+    "DaskCrew",
+    "Dimension",
+    "HereCrew",
+    "LocalCrew",
+    "Objective",
+    "Progress",
+    "Space",
+    "Tuning",
+    "tune",
+]
