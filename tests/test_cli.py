@@ -30,6 +30,7 @@ COMMANDS = [
     "train",
     "generate",
     "validate",
+    "predict",
     "export",
     "detectors",
     "models",

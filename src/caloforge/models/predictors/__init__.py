@@ -24,7 +24,6 @@ PREDICTORS: tuple[type[Predictor], ...] = (
 )
 
 __all__ = [
-    "PREDICTORS",
     "DirectPredictor",
     "GradientPredictor",
     "Predicted",

@@ -20,7 +20,8 @@ from caloforge.validate.report.verdict import Row, headline, verdict
 from caloforge.validate.requirements import shown
 
 
-def _data_uri(path: Path) -> str:
+def data_uri(path: Path) -> str:
+    """A PNG file as the source of an image inside the page."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
@@ -120,6 +121,11 @@ def _text(name: str) -> str:
     return (files("caloforge.validate.report") / name).read_text(encoding="utf-8")
 
 
+def page_style() -> str:
+    """The style sheet of all our pages."""
+    return _text("page.css")
+
+
 def _context(folder: Path, comparison: Comparison, drawn: Sequence[Drawn]) -> dict[str, Any]:
     first = comparison.judged[0].metrics
     return {
@@ -137,7 +143,7 @@ def _context(folder: Path, comparison: Comparison, drawn: Sequence[Drawn]) -> di
         "notes": _notes(comparison),
         "floor_notes": plain_notes(first["floor"]) if first["floor"] else [],
         "settings": first["settings"],
-        "figures": [(each, _data_uri(folder / "figures" / f"{each.name}.png")) for each in drawn],
+        "figures": [(each, data_uri(folder / "figures" / f"{each.name}.png")) for each in drawn],
         "provenance": _provenance(comparison),
         "version": __version__,
     }
@@ -153,6 +159,7 @@ def write_page(folder: Path, comparison: Comparison, drawn: Sequence[Drawn]) -> 
     )
     page = environment.from_string(_text("report.html.j2")).render(
         **_context(folder, comparison, drawn),
+        css=page_style(),
         plotly=get_plotlyjs(),
         display_script=_text("display.js"),
         display_data=json.dumps(display(comparison)).replace("<", "\\u003c"),
