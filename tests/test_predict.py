@@ -256,6 +256,25 @@ def test_train_on_one_generator_test_on_another(folder: Path, tmp_path: Path) ->
     assert predict(reverse, good).metrics["classification"]["accuracy"]["value"] < 0.7
 
 
+@pytest.mark.parametrize("what", ["empty", "unlabelled", "one"])
+def test_odd_samples_have_a_report(folder: Path, tmp_path: Path, what: str) -> None:
+    some = particle_showers(20, 8)
+    if what == "empty":
+        none = np.zeros((20, some.calorimeter.n_cells))
+        sample = Showers.from_dense(some.calorimeter, some.incident, none)
+    elif what == "unlabelled":
+        bare = Incident({"energy": some.incident.energy})
+        sample = Showers(some.calorimeter, bare, some.offset, some.cell, some.energy)
+    else:
+        sample = some[:1]
+    done = predict(folder / "trees", sample, tmp_path / "r")
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert "Predictions of trees" in page
+    assert ("empty" in done.metrics["notes"]) == (what == "empty")
+    assert (done.metrics["classification"] is None) == (what == "unlabelled")
+    assert len(done.columns["predicted_energy"]) == len(sample)
+
+
 def test_old_reports_are_replaced_and_other_files_kept(folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "r"
     for _ in range(2):
