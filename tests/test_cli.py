@@ -31,6 +31,7 @@ COMMANDS = [
     "tune",
     "generate",
     "validate",
+    "predict",
     "export",
     "detectors",
     "models",

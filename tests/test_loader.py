@@ -17,7 +17,7 @@ from caloforge.data import BatchPlan, BlockSource, MemoryBlocks, ShowerLoader, S
 from caloforge.data.blocks import Room, cut_blocks
 from caloforge.errors import CaloforgeError, ConfigError, FormatError, GeometryError, ShowerError
 from caloforge.geometry import load_detector
-from caloforge.showers import Showers
+from caloforge.showers import Incident, Showers
 from caloforge.store import write_index, write_showers
 from caloforge.store.checksum import fletcher32, same
 from helpers import SAMPLES, lcd_showers, random_showers
@@ -53,6 +53,24 @@ def test_batches_hold_the_showers_that_the_plan_says(tmp_path: Path) -> None:
         assert np.array_equal(batch.energy, dense[rows])
         assert np.allclose(batch.condition[:, 0], showers.incident.energy[rows])
     assert step == steps - 1
+
+
+@pytest.mark.parametrize("n", [60, 3000])
+def test_columns_of_zeros_are_read(tmp_path: Path, n: int) -> None:
+    """Blosc2 leaves chunks of zeros out: all of phi, and the first of three chunks of x."""
+    showers = random_showers(n)
+    columns = {**showers.incident.columns, "phi": np.zeros(n), "x": np.zeros(n)}
+    columns["x"][1024:] = np.arange(max(0, n - 1024))
+    showers = Showers(
+        showers.calorimeter, Incident(columns), showers.offset, showers.cell, showers.energy
+    )
+    source = StoredBlocks([write_showers(tmp_path / "a.h5", showers)], block_hits=BLOCK)
+    assert source.ranges(["phi"]) == {"phi": (0.0, 0.0)}
+    made = loader(source, columns=("energy", "phi", "x"))
+    for step, batch in enumerate(made.batches(0, 2 * n // 8)):
+        rows = made.plan.rows(step)
+        for number, name in enumerate(("energy", "phi", "x")):
+            assert np.allclose(batch.condition[:, number], columns[name][rows])
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from caloforge.conversion import convert
 from caloforge.errors import CaloforgeError, FormatError
 from caloforge.geometry import Calorimeter, load_detector
+from caloforge.geometry.blocks import blocks_of
 from caloforge.showers import Incident, Showers
 from caloforge.sources import detect, get_source, source_names
-from caloforge.sources.blocks import blocks_of
 from caloforge.sources.triforce import TriforceOptions
 from caloforge.sources.triforce_features import moments
 from calorimeters import calorimeters, random_sample, read, same_cells, write

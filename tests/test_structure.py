@@ -61,13 +61,14 @@ def test_the_bundled_samples_stay_small() -> None:
         "caloforge.load_model; caloforge.train",
         "from caloforge.validate import auc; from caloforge.train import fit_model",
         "caloforge.validate; import caloforge.api; import caloforge.train.fit",
+        "import caloforge.predict.report; caloforge.load_predictor",
     ],
 )
 def test_functions_win_over_subpackages_of_the_same_name(before: str) -> None:
     code = (
         f"import caloforge; {before}; from types import FunctionType as F;"
         "print(all(isinstance(getattr(caloforge, n), F)"
-        " for n in ('train', 'validate', 'export', 'convert', 'open')))"
+        " for n in ('train', 'validate', 'export', 'convert', 'open', 'predict')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

@@ -30,7 +30,7 @@ from caloforge.errors import (
     ShowerError,
     TrainingError,
 )
-from caloforge.models import build_model, model_kinds
+from caloforge.models import all_kinds, build_model
 from caloforge.models.threedgan import ThreeDGAN
 from caloforge.showers import Incident, Showers
 from caloforge.store import write_showers
@@ -334,7 +334,7 @@ def test_bad_training_input(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipes_are_valid_and_lean(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe.kind in model_kinds()
+    assert recipe.kind in all_kinds()
     assert "null" not in json.dumps(recipe.to_dict())
 
 

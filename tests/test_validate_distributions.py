@@ -195,7 +195,7 @@ def test_a_layer_that_is_off_shows_in_its_share(reference: Summary) -> None:
 
 
 def test_roughness_of_known_profiles() -> None:
-    from caloforge.validate.observables.layers import roughness
+    from caloforge.observables.layers import roughness
 
     profiles = np.array([[0.0, 0, 0, 0], [1, 2, 3, 4], [0, 5, 0, 0], [1, 1, 2, 2]])
     assert roughness(profiles) == pytest.approx([0.0, 0.0, 3.0, 2 / 6])

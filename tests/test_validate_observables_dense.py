@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter, CylindricalGrid, load_detector
+from caloforge.observables import Observables
 from caloforge.showers import Incident, Showers
 from caloforge.validate import (
     calogan_features,
@@ -18,7 +19,6 @@ from caloforge.validate import (
     share_within,
     sparsity_curve,
 )
-from caloforge.validate.observables import Observables
 from calorimeters import calorimeters
 
 Floats = NDArray[np.float64]

@@ -9,6 +9,7 @@ import pytest
 
 from caloforge.conversion import convert
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer, load_detector
+from caloforge.observables import containment_depth, first_layer
 from caloforge.showers import Incident, Showers
 from caloforge.store import open_showers
 from caloforge.validate import (
@@ -20,7 +21,6 @@ from caloforge.validate import (
     observables,
     share_within,
 )
-from caloforge.validate.observables import containment_depth, first_layer
 from helpers import SHARED
 
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer
+from caloforge.observables import Observables
 from caloforge.showers import Incident, Showers
 from caloforge.validate import (
     condition_scan,
@@ -19,7 +20,6 @@ from caloforge.validate import (
     response_fit,
 )
 from caloforge.validate.condition_scan import histogram_separation, scan_edges
-from caloforge.validate.observables import Observables
 from caloforge.validate.pulls import spread
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from caloforge.observables import observables
 from caloforge.store import open_showers
-from caloforge.validate.observables import observables
 
 BIN = 10.0
 """Width of the bins in degrees."""

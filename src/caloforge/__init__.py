@@ -6,6 +6,7 @@
     caloforge.train("3dgan", "showers.h5", "model")
     generated = caloforge.load_model("model").generate(energy=50, n=100, seed=1)
     report = caloforge.validate(showers, generated, "report")
+    predictions = caloforge.predict("trees", "showers.h5", "predictions")
 
 Importing the package is cheap: torch and the rest are loaded when they are used.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from caloforge.conversion import convert
     from caloforge.errors import CaloforgeError
     from caloforge.geometry import Calorimeter, load_detector
+    from caloforge.predict import load_predictor, predict
     from caloforge.showers import Incident, Provenance, Showers
     from caloforge.simulate.api import simulate
     from caloforge.store import open_showers as open  # noqa: A004
@@ -41,7 +43,9 @@ _HOME = {
     "export": ("caloforge.api", "export"),
     "load_detector": ("caloforge.geometry", "load_detector"),
     "load_model": ("caloforge.api", "load_model"),
+    "load_predictor": ("caloforge.predict", "load_predictor"),
     "open": ("caloforge.store", "open_showers"),
+    "predict": ("caloforge.predict", "predict"),
     "simulate": ("caloforge.simulate.api", "simulate"),
     "train": ("caloforge.api", "train"),
     "tune": ("caloforge.tune.run", "tune"),
@@ -60,7 +64,9 @@ __all__ = [
     "export",
     "load_detector",
     "load_model",
+    "load_predictor",
     "open",
+    "predict",
     "simulate",
     "train",
     "tune",

@@ -16,7 +16,7 @@ from caloforge.errors import ConfigError
 from caloforge.export import export_onnx
 from caloforge.generate import open_engine
 from caloforge.geometry import Calorimeter, load_detector
-from caloforge.models import GradientModel, build_model
+from caloforge.models import Trainable, build_any
 from caloforge.runtime import Engine, shower_batches
 from caloforge.showers import Incident, Provenance, Showers, input_digests
 from caloforge.train import fit_model
@@ -51,8 +51,8 @@ def train(
     expected = load_detector(chosen.detector) if chosen.detector else None
     stored = StoredBlocks(paths, expected)
     torch.manual_seed(chosen.training.seed)  # the initial weights
-    model = build_model(chosen.kind, stored.calorimeter, chosen.settings)
-    sample = stored if isinstance(model, GradientModel) else load_sample(paths, expected)
+    model = build_any(chosen.kind, stored.calorimeter, chosen.settings)
+    sample = stored if isinstance(model, Trainable) else load_sample(paths, expected)
     inputs = input_digests(paths)
     if chosen.start_from is not None:
         inputs[Path(chosen.start_from).name] = warm_start(model, chosen.start_from)

@@ -1,6 +1,6 @@
 """The model artifact: a folder that describes itself.
 
-artifact.json        schema, kind, config, condition, latent, preprocessing, provenance
+artifact.json        schema, kind, task, config, what goes in and out, preprocessing, provenance
 geometry.yaml        the calorimeter
 weights.safetensors  the whole state, no pickle
 training/            recipe, metrics.csv, tensorboard/, checkpoint (when it was trained)
@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from caloforge.atomic import atomic_file, check_folder, output_error
 from caloforge.errors import ConfigError, ModelError
 from caloforge.geometry import Calorimeter
-from caloforge.models import DirectModel, ShowerModel, build_model
+from caloforge.models import Fittable, Model, Predictor, ShowerModel, build_any
 from caloforge.shipped import model_path
 from caloforge.showers import Provenance, file_digest
 
@@ -32,7 +32,7 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model read back from its folder, in eval mode."""
+    """A generator read back from its folder, in eval mode."""
 
     path: Path
     model: ShowerModel
@@ -45,24 +45,44 @@ class Artifact:
         return self.model.calorimeter
 
 
-def describe(model: ShowerModel, provenance: Provenance) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PredictorArtifact:
+    """A predictor read back from its folder, in eval mode."""
+
+    path: Path
+    model: Predictor
+    description: dict[str, Any]
+    provenance: Provenance
+
+
+def describe(model: Model, provenance: Provenance) -> dict[str, Any]:
     """The content of ``artifact.json``, also the metadata of an export."""
     return {
         "schema": SCHEMA,
         "kind": model.kind,
+        "task": "generate" if isinstance(model, ShowerModel) else "predict",
         "config": model.config.model_dump(mode="json", exclude_none=True),
         "detector": model.calorimeter.name,
         "geometry_hash": model.calorimeter.hash,
         "cell_threshold_mev": model.calorimeter.cell_threshold,
-        "condition": list(model.condition_columns),
-        "latent": {"size": model.latent.size, "distribution": model.latent.distribution},
+        **_in_and_out(model),
         "preprocessing": model.preprocessing(),
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "provenance": provenance.to_dict(),
     }
 
 
-def save_artifact(path: str | Path, model: ShowerModel, provenance: Provenance) -> Path:
+def _in_and_out(model: Model) -> dict[str, Any]:
+    """What a generator takes, or what a predictor tells."""
+    if isinstance(model, ShowerModel):
+        latent = {"size": model.latent.size, "distribution": model.latent.distribution}
+        return {"condition": list(model.condition_columns), "latent": latent}
+    if isinstance(model, Predictor):
+        return {"classes": list(model.classes), "targets": list(model.targets)}
+    raise ModelError(f"'{model.kind}' neither generates nor predicts; no artifact can hold it")
+
+
+def save_artifact(path: str | Path, model: Model, provenance: Provenance) -> Path:
     """Write (or complete) the folder ``path``; ``artifact.json`` comes last and makes it valid.
 
     Raises:
@@ -138,12 +158,38 @@ def read_description(path: str | Path) -> dict[str, Any]:
 
 
 def load_artifact(path: str | Path) -> Artifact:
-    """Read a model back.
+    """Read a generator back.
 
     Raises:
-        ModelError: not an artifact, unfinished, or its weights do not fit.
+        ModelError: not an artifact, unfinished, its weights do not fit, or it is a predictor.
         GeometryError: its geometry file is damaged.
     """
+    folder, model, description, provenance = _load(path)
+    if not isinstance(model, ShowerModel):
+        raise ModelError(
+            f"{folder}: '{model.kind}' predicts what made a shower and generates none; "
+            "use it with 'caloforge predict'"
+        )
+    return Artifact(folder, model, description, provenance)
+
+
+def load_predictor_artifact(path: str | Path) -> PredictorArtifact:
+    """Read a predictor back.
+
+    Raises:
+        ModelError: not an artifact, unfinished, its weights do not fit, or it is a generator.
+        GeometryError: its geometry file is damaged.
+    """
+    folder, model, description, provenance = _load(path)
+    if not isinstance(model, Predictor):
+        raise ModelError(
+            f"{folder}: '{model.kind}' generates showers and predicts nothing; "
+            "use it with 'caloforge generate'"
+        )
+    return PredictorArtifact(folder, model, description, provenance)
+
+
+def _load(path: str | Path) -> tuple[Path, Model, dict[str, Any], Provenance]:
     folder = model_path(path)
     description = read_description(folder)
     calorimeter = Calorimeter.from_file(folder / GEOMETRY)
@@ -153,33 +199,33 @@ def load_artifact(path: str | Path) -> Artifact:
             f"for ({description.get('geometry_hash')}); restore the original geometry file"
         )
     try:
-        model = build_model(description["kind"], calorimeter, description["config"])
+        model = build_any(description["kind"], calorimeter, description["config"])
         provenance = Provenance.from_json(json.dumps(description["provenance"]), str(folder))
     except (ConfigError, KeyError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: {error}; copy or train it again") from error
     load_weights(model, folder / WEIGHTS)
-    return Artifact(folder, model.eval(), description, provenance)
+    return folder, model.eval(), description, provenance
 
 
-def warm_start(model: ShowerModel, path: str | Path) -> str:
+def warm_start(model: Model, path: str | Path) -> str:
     """Begin with the weights of a trained model; return their digest.
 
     Raises:
         ModelError: the trained model is of another kind or shape.
         GeometryError: it is for another calorimeter.
     """
-    trained = load_artifact(path)
-    if trained.model.kind != model.kind:
+    folder, trained, _, _ = _load(path)
+    if trained.kind != model.kind:
         raise ModelError(
-            f"start_from: {path} is a '{trained.model.kind}', the recipe trains a '{model.kind}'; "
+            f"start_from: {path} is a '{trained.kind}', the recipe trains a '{model.kind}'; "
             "start from a model of the same kind"
         )
     model.calorimeter.require_same(trained.calorimeter, f"start_from: {path}")
-    load_weights(model, trained.path / WEIGHTS)
-    return file_digest(trained.path / WEIGHTS)
+    load_weights(model, folder / WEIGHTS)
+    return file_digest(folder / WEIGHTS)
 
 
-def load_weights(model: ShowerModel, file: Path) -> None:
+def load_weights(model: Model, file: Path) -> None:
     """Set the state of ``model`` from a safetensors file.
 
     Raises:
@@ -187,7 +233,7 @@ def load_weights(model: ShowerModel, file: Path) -> None:
     """
     try:
         state: dict[str, torch.Tensor] = load_file(file)
-        if isinstance(model, DirectModel):
+        if isinstance(model, Fittable):
             model.expect_state(state)
         model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:

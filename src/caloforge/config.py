@@ -22,7 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.errors import ConfigError
-from caloforge.models.registry import explain, model_kinds
+from caloforge.models.registry import all_kinds, explain
 from caloforge.train.config import TrainingConfig
 
 
@@ -113,19 +113,19 @@ def _checked(raw: Mapping[str, Any], origin: str) -> Recipe:
         raise ConfigError(explain(error, origin, schema)) from error
     if "kind" not in recipe.model:
         raise ConfigError(
-            f"{origin}: 'model.kind' is missing; choose one of {', '.join(model_kinds())}"
+            f"{origin}: 'model.kind' is missing; choose one of {', '.join(all_kinds())}"
         )
-    if recipe.kind not in model_kinds():
+    if recipe.kind not in all_kinds():
         raise ConfigError(
             f"{origin}: unknown 'model.kind' '{recipe.kind}'; "
-            f"choose one of {', '.join(model_kinds())}"
+            f"choose one of {', '.join(all_kinds())}"
         )
     _check_settings(recipe, origin)
     return recipe
 
 
 def _check_settings(recipe: Recipe, origin: str) -> None:
-    schema = model_kinds()[recipe.kind].config_class
+    schema = all_kinds()[recipe.kind].config_class
     try:
         schema.model_validate(recipe.settings)
     except ValidationError as error:

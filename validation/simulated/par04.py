@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from caloforge.geometry import CylindricalGrid
+from caloforge.observables import cell_axis
 from caloforge.showers import Showers
 from caloforge.validate import etot_over_einc, layer_energy
-from caloforge.validate.observables import cell_axis
 from simulated.estimators import Floats, mean
 from simulated.shapes import layer_depths, mean_depth
 from simulated.tables import Samples, Table

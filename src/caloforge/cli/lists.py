@@ -65,11 +65,11 @@ def models(as_json: bool = JSON) -> None:
     """
     from caloforge.artifact import read_description
     from caloforge.config import load_recipe, recipe_names
-    from caloforge.models import model_kinds, published_networks
+    from caloforge.models import all_kinds, predictor_kinds, published_networks
     from caloforge.shipped import shipped_models
 
     about = {
-        name: (kind.__doc__ or "").strip().splitlines()[0] for name, kind in model_kinds().items()
+        name: (kind.__doc__ or "").strip().splitlines()[0] for name, kind in all_kinds().items()
     }
     networks = {name: published_networks(name) for name in about}
     kinds = {name: f"{text} {_sizes(networks[name])}".rstrip() for name, text in about.items()}
@@ -77,7 +77,8 @@ def models(as_json: bool = JSON) -> None:
     recipes = {name: load_recipe(name).kind for name in recipe_names()}
     blocks = {
         "trained models (caloforge generate NAME)": trained,
-        "model kinds": kinds,
+        "generators": {n: text for n, text in kinds.items() if n not in predictor_kinds()},
+        "predictors": {n: text for n, text in kinds.items() if n in predictor_kinds()},
         "recipes (caloforge train RECIPE)": {n: f"trains {kind}" for n, kind in recipes.items()},
     }
     width = max(len(name) for block in blocks.values() for name in block)
@@ -87,7 +88,12 @@ def models(as_json: bool = JSON) -> None:
     result = {
         "trained": trained,
         "kinds": {
-            name: {"about": text, "detector": model_kinds()[name].home, "networks": networks[name]}
+            name: {
+                "about": text,
+                "task": "predict" if name in predictor_kinds() else "generate",
+                "detector": all_kinds()[name].home,
+                "networks": networks[name],
+            }
             for name, text in about.items()
         },
         "recipes": recipes,

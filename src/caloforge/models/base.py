@@ -1,13 +1,19 @@
-"""The contract of every generator: condition and noise in, MeV per cell out.
+"""The contract of every model, and of generators: condition and noise in, MeV per cell out.
 
-A :class:`ShowerModel` is a torch module whose whole state is tensors, so it is saved without
-pickle. Its ``forward`` includes the inverse preprocessing and the cell threshold, so what is
-exported is what is validated. Noise comes from outside: the same noise gives the same shower
+A :class:`Model` is a torch module whose whole state is tensors, so it is saved without pickle.
+What it does, and how it learns, are two things:
+
+    Model
+    +-- ShowerModel      generates showers
+    +-- Predictor        says what made a shower (caloforge.models.predictors)
+    +-- Trainable        learns by gradient steps: it brings losses, optimizers and one step
+    +-- Fittable         learns in one go from a sample of showers
+
+    GradientModel is a ShowerModel and Trainable, DirectModel a ShowerModel and Fittable.
+
+The ``forward`` of a generator includes the inverse preprocessing and the cell threshold, so what
+is exported is what is validated. Noise comes from outside: the same noise gives the same shower
 whatever the batch.
-
-    ShowerModel
-    +-- GradientModel    trained by gradient steps: it brings losses, optimizers and one step
-    +-- DirectModel      fitted in one go from a sample of showers
 """
 
 from __future__ import annotations
@@ -76,8 +82,8 @@ class Update(Protocol):
         """``parts`` are the terms of the loss, to name the culprit when it is not finite."""
 
 
-class ShowerModel(nn.Module, ABC):
-    """Generates showers of one calorimeter.
+class Model(nn.Module, ABC):
+    """What all models have: a kind, a configuration, a calorimeter.
 
     Args:
         calorimeter: where the showers happen.
@@ -92,18 +98,35 @@ class ShowerModel(nn.Module, ABC):
 
     config_class: ClassVar[type[ModelConfig]]
     condition_columns: tuple[str, ...] = ("energy",)
-    """Incident columns that ``forward`` takes, in order (MeV, rad, mm)."""
+    """Incident columns (MeV, rad, mm) that the model takes in training, in order: a generator's
+    condition, a predictor's truth."""
 
     home: ClassVar[str] = "lcd-ecal-25"
     """The shipped detector that the published sizes are for; others may do as well."""
-
-    exportable: ClassVar[bool] = True
-    """Whether ``forward`` can become a compact ONNX graph."""
 
     def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:
         super().__init__()
         self.calorimeter = calorimeter
         self.config = config
+
+    def networks(self) -> dict[str, int]:
+        """The model's networks and the trainable parameters of each, as papers count them."""
+        counts = {
+            name: sum(p.numel() for p in child.parameters())
+            for name, child in self.named_children()
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What stands between MeV and the network, for the artifact's metadata."""
+        return {}
+
+
+class ShowerModel(Model):
+    """Generates showers of one calorimeter."""
+
+    exportable: ClassVar[bool] = True
+    """Whether ``forward`` can become a compact ONNX graph."""
 
     @property
     @abstractmethod
@@ -122,20 +145,8 @@ class ShowerModel(nn.Module, ABC):
             (B, n_cells) float32 MeV; cells below the calorimeter's threshold are zero.
         """
 
-    def networks(self) -> dict[str, int]:
-        """The model's networks and the trainable parameters of each, as papers count them."""
-        counts = {
-            name: sum(p.numel() for p in child.parameters())
-            for name, child in self.named_children()
-        }
-        return {name: count for name, count in counts.items() if count}
 
-    def preprocessing(self) -> dict[str, Any]:
-        """What stands between MeV and the network, for the artifact's metadata."""
-        return {}
-
-
-class GradientModel(ShowerModel):
+class Trainable(Model):
     """Trained by gradient steps. The global torch RNG is seeded before every step."""
 
     def prepare(self, sample: TrainingSample) -> None:
@@ -158,7 +169,7 @@ class GradientModel(ShowerModel):
         """
 
 
-class DirectModel(ShowerModel):
+class Fittable(Model):
     """Fitted in one go."""
 
     @abstractmethod
@@ -171,3 +182,11 @@ class DirectModel(ShowerModel):
 
     def expect_state(self, state: dict[str, torch.Tensor]) -> None:
         """Make room for ``state`` before it is loaded (the size depends on the sample)."""
+
+
+class GradientModel(ShowerModel, Trainable):
+    """A generator trained by gradient steps."""
+
+
+class DirectModel(ShowerModel, Fittable):
+    """A generator fitted in one go."""

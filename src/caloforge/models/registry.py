@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
-from caloforge.models.base import ShowerModel
+from caloforge.models.base import Model, ShowerModel
 from caloforge.models.calogan import CaloGAN
 from caloforge.models.lagan import LAGAN
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
+from caloforge.models.predictors import PREDICTORS, Predictor
 from caloforge.models.threedgan import ThreeDGAN
 
 _KINDS: dict[str, type[ShowerModel]] = {
@@ -22,23 +23,37 @@ _KINDS: dict[str, type[ShowerModel]] = {
 }
 
 
+_PREDICTORS: dict[str, type[Predictor]] = {kind.kind: kind for kind in PREDICTORS}
+
+
 def model_kinds() -> dict[str, type[ShowerModel]]:
-    """The model classes by name."""
+    """The generators by name."""
     return dict(_KINDS)
 
 
-def build_model(
+def predictor_kinds() -> dict[str, type[Predictor]]:
+    """The predictors by name."""
+    return dict(_PREDICTORS)
+
+
+def all_kinds() -> dict[str, type[Model]]:
+    """Generators and predictors by name."""
+    return {**_KINDS, **_PREDICTORS}
+
+
+def build_any(
     kind: str, calorimeter: Calorimeter, config: Mapping[str, Any] | None = None
-) -> ShowerModel:
-    """A fresh model.
+) -> Model:
+    """A fresh model of any kind.
 
     Raises:
         ConfigError: unknown kind or configuration key, or a wrong value.
         GeometryError: the model cannot describe this calorimeter.
     """
-    if kind not in _KINDS:
-        raise ConfigError(f"unknown model '{kind}'; choose one of {', '.join(_KINDS)}")
-    model = _KINDS[kind]
+    known = all_kinds()
+    if kind not in known:
+        raise ConfigError(f"unknown model '{kind}'; choose one of {', '.join(known)}")
+    model = known[kind]
     try:
         parsed = model.config_class.model_validate(dict(config or {}))
     except ValidationError as error:
@@ -48,10 +63,25 @@ def build_model(
     return model(calorimeter, parsed)
 
 
+def build_model(
+    kind: str, calorimeter: Calorimeter, config: Mapping[str, Any] | None = None
+) -> ShowerModel:
+    """A fresh generator, as :func:`build_any`.
+
+    Raises:
+        ConfigError: also when the kind is a predictor.
+        GeometryError: the model cannot describe this calorimeter.
+    """
+    model = build_any(kind, calorimeter, config)
+    if not isinstance(model, ShowerModel):
+        raise ConfigError(f"'{kind}' predicts; generators are {', '.join(_KINDS)}")
+    return model
+
+
 def published_networks(kind: str) -> dict[str, int]:
     """The networks of a kind and their trainable parameters, with its defaults and at home."""
     with torch.device("meta"):  # counted, not made
-        model = build_model(kind, load_detector(_KINDS[kind].home))
+        model = build_any(kind, load_detector(all_kinds()[kind].home))
     return model.networks()
 
 

@@ -1,6 +1,7 @@
 """From cell energies in MeV to what a network sees, and back; both ways in torch."""
 
+from caloforge.preprocess.blocks import BlockImages
 from caloforge.preprocess.grid import GridImage
 from caloforge.preprocess.scaling import EnergyScaling
 
-__all__ = ["EnergyScaling", "GridImage"]
+__all__ = ["BlockImages", "EnergyScaling", "GridImage"]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter
+from caloforge.geometry.blocks import Block, blocks_of
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import Source
-from caloforge.sources.blocks import Block, blocks_of
 from caloforge.sources.checksums import CHECKSUM, require_checksums
 from caloforge.sources.hit_lists import same_counts, showers_of_lists
 from caloforge.sources.origin import own_geometry, own_provenance

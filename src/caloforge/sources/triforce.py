@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, ShowerError
 from caloforge.geometry import Calorimeter, load_detector
+from caloforge.geometry.blocks import blocks_of
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.sources.base import ReadOptions, Source
-from caloforge.sources.blocks import blocks_of
 from caloforge.sources.hdf5 import (
     Hdf5Writer,
     calorimeter_of,

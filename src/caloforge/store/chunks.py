@@ -23,6 +23,8 @@ from caloforge.store.checksum import first_damaged
 
 _BLOSC2, _FLETCHER = 32026, 3
 _FRAME = b"b2frame\x00"
+_ZEROS = bytes(7) + b"\x81"
+"""What stands for a chunk of zeros among the offsets of a frame, in place of an offset."""
 
 _TOGETHER = 32
 """Chunks read at a time: they bound the memory and stay in the cache."""
@@ -91,7 +93,11 @@ class Piece:
         all_wanted = self.out.nbytes == whole
         target = self.out if all_wanted else _scratch("whole", whole).view(self.table.dtype)
         try:
-            blosc2.decompress2(_packed(raw, whole), dst=target, nthreads=1)
+            packed = _packed(raw, whole)
+            if packed is None:
+                target.fill(0)
+            else:
+                blosc2.decompress2(packed, dst=target, nthreads=1)
         except (ValueError, RuntimeError, IndexError) as error:
             raise self.table.damaged(self.number, str(error)) from error
         if not all_wanted:
@@ -166,16 +172,21 @@ def _read_run(file: int, pieces: Sequence[Piece], raw: Sequence[memoryview], beg
     return end
 
 
-def _packed(raw: memoryview, expected: int) -> memoryview:
-    """The Blosc2 chunk inside the contiguous frame that the HDF5 filter writes.
+def _packed(raw: memoryview, expected: int) -> memoryview | None:
+    """The Blosc2 chunk inside the contiguous frame that the HDF5 filter writes; None for zeros.
 
     Frame (c-blosc2, README_CFRAME_FORMAT): a header whose length stands at byte 11 (big-endian),
     then the chunk, whose unpacked and packed lengths stand at its bytes 4 and 12 (little-endian).
+    A chunk of zeros is left out: the header says at bytes 30 and 39 (big-endian) that it unpacks
+    to so many bytes and takes none, and the chunk behind it ends with a mark in place of an offset.
     """
     if bytes(raw[2:10]) != _FRAME:
         raise ValueError("not a Blosc2 frame")
     header = int.from_bytes(raw[11:15], "big")
     length = int.from_bytes(raw[header + 12 : header + 16], "little")
+    sizes = int.from_bytes(raw[30:38], "big"), int.from_bytes(raw[39:47], "big")
+    if sizes == (expected, 0) and bytes(raw[header + length - 8 : header + length]) == _ZEROS:
+        return None
     unpacked = int.from_bytes(raw[header + 4 : header + 8], "little")
     if unpacked != expected or length <= 0 or header + length > len(raw):
         raise ValueError("a Blosc2 frame of impossible length")

@@ -10,7 +10,7 @@ from typing import Any
 from caloforge.artifact import DESCRIPTION, make_folder, save_artifact
 from caloforge.data import BlockSource, MemoryBlocks
 from caloforge.errors import OutputError, TrainingError
-from caloforge.models import DirectModel, GradientModel, ShowerModel
+from caloforge.models import Fittable, Model, Trainable
 from caloforge.showers import Provenance, Showers
 from caloforge.train.checkpoint import FILE
 from caloforge.train.config import TrainingConfig
@@ -18,7 +18,7 @@ from caloforge.train.run import FOLDER, GradientRun
 
 
 def fit_model(
-    model: ShowerModel,
+    model: Model,
     data: Showers | BlockSource,
     config: TrainingConfig,
     output: str | Path,
@@ -49,13 +49,13 @@ def fit_model(
     model.calorimeter.require_same(data.calorimeter, "the training sample")
     folder = Path(output)
     begin = time.monotonic()
-    if isinstance(model, GradientModel):
+    if isinstance(model, Trainable):
         sample = MemoryBlocks(data) if isinstance(data, Showers) else data
         run = GradientRun(model, sample, config, folder, inputs or {})
         _claim(folder, resume)
         steps, seconds = run.go(resume, quiet)
         waited, ranges = run.loader.waited, sample.ranges(model.condition_columns)
-    elif isinstance(model, DirectModel):
+    elif isinstance(model, Fittable):
         if not isinstance(data, Showers):
             raise TrainingError(f"model '{model.kind}' is fitted in one go; load its showers first")
         _claim(folder, resume=False)
@@ -63,7 +63,7 @@ def fit_model(
         waited, ranges = 0.0, MemoryBlocks(data).ranges(model.condition_columns)
         steps, seconds = 0, time.monotonic() - begin
     else:
-        raise TrainingError(f"model '{model.kind}' is neither a GradientModel nor a DirectModel")
+        raise TrainingError(f"model '{model.kind}' is neither Trainable nor Fittable")
     provenance = Provenance(
         step="train",
         geometry=model.calorimeter.hash,

@@ -1,4 +1,4 @@
-"""The Lightning module that drives any :class:`GradientModel` through its published steps."""
+"""The Lightning module that drives any :class:`Trainable` model through its published steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from caloforge.data import ShowerLoader
 from caloforge.errors import TrainingError
-from caloforge.models import GradientModel, TrainingBatch
+from caloforge.models import Trainable, TrainingBatch
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -40,7 +40,7 @@ class TrainingModule(pl.LightningModule):
         TrainingError: a loss or a gradient is not finite; names the step and the culprit.
     """
 
-    def __init__(self, model: GradientModel, seed: int) -> None:
+    def __init__(self, model: Trainable, seed: int) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model = model

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from caloforge.artifact import make_folder
 from caloforge.data import BatchPlan, BlockSource, ShowerLoader
 from caloforge.errors import ConfigError, TrainingError
-from caloforge.models import GradientModel, TrainingSample
+from caloforge.models import Trainable, TrainingSample
 from caloforge.train.callbacks import AfterStep, StepProgress, StopFlag
 from caloforge.train.checkpoint import FILE, load_checkpoint, save_checkpoint
 from caloforge.train.config import TrainingConfig
@@ -39,7 +39,7 @@ class GradientRun:
 
     def __init__(
         self,
-        model: GradientModel,
+        model: Trainable,
         sample: BlockSource,
         config: TrainingConfig,
         folder: Path,

@@ -1,5 +1,24 @@
 """Validation: two shower samples in, figures and a report out. Knows nothing of models."""
 
+from caloforge.observables import (
+    Observables,
+    calogan_features,
+    depth,
+    depth_thirds,
+    etot_over_einc,
+    hit_pairs,
+    hits,
+    layer_centre,
+    layer_energy,
+    layer_width,
+    measured_theta,
+    moments,
+    observables,
+    share_within,
+    sparsity,
+    sparsity_curve,
+    total_energy,
+)
 from caloforge.validate.api import Report, validate
 from caloforge.validate.binning import Binning, binning
 from caloforge.validate.calochallenge.data_sets import DataSet, calochallenge_data_set
@@ -47,25 +66,6 @@ from caloforge.validate.feature_space import (
 from caloforge.validate.floor import halves
 from caloforge.validate.memorisation import data_copying, memorisation, neighbours
 from caloforge.validate.mode_coverage import mode_coverage, mode_features
-from caloforge.validate.observables import (
-    Observables,
-    calogan_features,
-    depth,
-    depth_thirds,
-    etot_over_einc,
-    hit_pairs,
-    hits,
-    layer_centre,
-    layer_energy,
-    layer_width,
-    measured_theta,
-    moments,
-    observables,
-    share_within,
-    sparsity,
-    sparsity_curve,
-    total_energy,
-)
 from caloforge.validate.profiles import (
     Profiles,
     cell_spectrum,

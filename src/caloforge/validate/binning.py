@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from caloforge.observables import Floats, measuring_layers
+from caloforge.observables.table import CENTRES_AND_WIDTHS
 from caloforge.validate.calochallenge.data_sets import DataSet, calochallenge_data_set
 from caloforge.validate.calochallenge.edges import (
     lateral_edges,
     layer_energy_edges,
     response_edges,
 )
-from caloforge.validate.observables import Floats, measuring_layers
-from caloforge.validate.observables.table import CENTRES_AND_WIDTHS
 from caloforge.validate.summary import Summary
 
 LAYER_KEYS = ("layer_energy", *CENTRES_AND_WIDTHS, "sparsity")

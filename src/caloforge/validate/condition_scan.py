@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from caloforge.observables import Floats, Observables
 from caloforge.validate.correlation import varies_in_theta
-from caloforge.validate.observables import Floats, Observables
 from caloforge.validate.pulls import pull, spread
 from caloforge.validate.response import MAX_DISCRETE, energy_bin, energy_edges
 from caloforge.validate.separation import separation_power

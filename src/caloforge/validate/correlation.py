@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caloforge.validate.observables import Floats, Observables
+from caloforge.observables import Floats, Observables
 
 FEATURES = (
     "mean x",

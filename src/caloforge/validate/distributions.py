@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from caloforge.observables import Floats, measuring_layers
 from caloforge.validate.binning import LAYER_KEYS
 from caloforge.validate.histograms import layer_values
-from caloforge.validate.observables import Floats, measuring_layers
 from caloforge.validate.summary import Summary
 
 MAX_EXACT = 1000

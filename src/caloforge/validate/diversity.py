@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from caloforge.observables import Floats
 from caloforge.showers import Showers
 from caloforge.validate.distance import hellinger
-from caloforge.validate.observables import Floats
 from caloforge.validate.response import energy_bin, energy_edges
 
 BINS = 20

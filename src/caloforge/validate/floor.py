@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 
 MIN_SHOWERS = 4
 FOLDS = 10

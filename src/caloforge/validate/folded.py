@@ -10,9 +10,9 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.observables import Floats, Observables
 from caloforge.validate.binning import Binning
 from caloforge.validate.histograms import Histograms, histograms
-from caloforge.validate.observables import Floats, Observables
 from caloforge.validate.profiles import Profiles
 from caloforge.validate.summary import Summary
 from caloforge.validate.threedgan import Near, near_energies

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from caloforge.observables import Floats
 from caloforge.validate.binning import LAYER_KEYS, SHOWER_KEYS, Binning
-from caloforge.validate.observables import Floats
 from caloforge.validate.summary import Summary
 
 SMOOTHING = 10

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.observables import Floats
 from caloforge.showers import Showers
 from caloforge.validate.distance import nearest
-from caloforge.validate.observables import Floats
 
 MAX_QUERIES = 2000
 COPY_DISTANCE = 1e-3

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from caloforge.geometry import Calorimeter
+from caloforge.observables import Floats
 from caloforge.showers import Showers
 from caloforge.validate.binning import Binning
 from caloforge.validate.calochallenge.energies import energy_separation
@@ -31,7 +32,6 @@ from caloforge.validate.jackknife import jackknife
 from caloforge.validate.lookup import nested, put
 from caloforge.validate.memorisation import Neighbours, data_copying, overlaps
 from caloforge.validate.mode_coverage import mode_coverage
-from caloforge.validate.observables import Floats
 from caloforge.validate.profiles import (
     LATERAL,
     Profiles,

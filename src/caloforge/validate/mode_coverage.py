@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.observables import Floats, Observables
 from caloforge.validate.feature_space.arrays import standardise
-from caloforge.validate.observables import Floats, Observables
 from caloforge.validate.response import BINS, energy_bin, energy_edges
 
 CLUSTERS = 10

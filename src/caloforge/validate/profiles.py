@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter, CartesianGrid
+from caloforge.observables import Floats, cell_axis
 from caloforge.showers import Showers
-from caloforge.validate.observables import Floats, cell_axis
 
 LATERAL = ("radius", "x", "y")
 MAX_BINS = 100

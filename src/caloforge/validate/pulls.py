@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 
 MIN_ENTRIES = 4
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 from caloforge.validate.profiles import MAX_BINS, cell_sizes, extent
 
 

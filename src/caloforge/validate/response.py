@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.validate.observables import Floats, Observables
+from caloforge.observables import Floats, Observables
 from caloforge.validate.pulls import width_error
 
 BINS = 10

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 from caloforge.validate.pulls import pull
 
 GEV = 1e3

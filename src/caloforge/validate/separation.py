@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from caloforge.observables import TINY
 from caloforge.validate.binning import Binning, binning
 from caloforge.validate.histograms import Counts, Histograms, histograms
-from caloforge.validate.observables import TINY
 from caloforge.validate.summary import Summary
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.observables import Floats
 from caloforge.showers import Showers
-from caloforge.validate.observables import Floats
 
 PAIRS = 256
 """Pairs of showers of each kind at most."""

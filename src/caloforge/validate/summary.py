@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import ShowerError
 from caloforge.geometry import Calorimeter
+from caloforge.observables import Floats, Observables, Rows, observables
 from caloforge.showers import Provenance, Showers
 from caloforge.validate.calochallenge.data_sets import (
     calochallenge_data_set,
@@ -19,7 +20,6 @@ from caloforge.validate.calochallenge.data_sets import (
 )
 from caloforge.validate.calochallenge.edges import VOXEL_EDGES, log_edges
 from caloforge.validate.floor import folds
-from caloforge.validate.observables import Floats, Observables, Rows, observables
 from caloforge.validate.profiles import Profiles, cell_spectrum, profiles
 
 BATCH = 500

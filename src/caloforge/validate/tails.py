@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from caloforge.observables import Floats
 from caloforge.showers import Showers
 from caloforge.validate.distributions import holm, shower_columns
-from caloforge.validate.observables import Floats
 from caloforge.validate.summary import Summary
 
 TAILS = (1e-4, 1e-3, 1e-2)

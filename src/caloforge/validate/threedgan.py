@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.errors import ShowerError
-from caloforge.validate.observables import Floats, Observables, observables
+from caloforge.observables import Floats, Observables, observables
 from caloforge.validate.profiles import shower_profiles
 from caloforge.validate.response import MAX_DISCRETE
 from caloforge.validate.summary import BATCH, Source

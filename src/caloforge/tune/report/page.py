@@ -13,7 +13,7 @@ from caloforge.tune.report.recipes import recipe_name
 from caloforge.tune.report.words import counts, gain, headline, number, setting
 from caloforge.tune.results import Results, TrialRow
 from caloforge.validate.report.figures import Drawn
-from caloforge.validate.report.html import data_uri, style
+from caloforge.validate.report.html import data_uri, page_style
 
 
 def render(figures: Path, results: Results, drawn: Sequence[Drawn]) -> str:
@@ -26,7 +26,7 @@ def render(figures: Path, results: Results, drawn: Sequence[Drawn]) -> str:
     text = (files("caloforge.tune.report") / "tune.html.j2").read_text(encoding="utf-8")
     return environment.from_string(text).render(
         name=results.recipe_name,
-        style=style(),
+        css=page_style(),
         headline=headline(results),
         facts=_facts(results),
         notes=_notes(results),

@@ -2,7 +2,7 @@
 
 ``data_sets``: which one a calorimeter is; ``edges``: its histograms; ``features``: its high-level
 vector; ``energies``: Etot / Einc at each energy of data set 1. The observables themselves are those
-of :mod:`caloforge.validate.observables`, which follow the same definitions.
+of :mod:`caloforge.observables`, which follow the same definitions.
 
 Source: C. Krause et al., *CaloChallenge 2022: A Community Challenge for Fast Calorimeter
 Simulation*, arXiv:2410.21611, and its public evaluation code.

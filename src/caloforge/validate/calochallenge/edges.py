@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from caloforge.geometry import Calorimeter
+from caloforge.observables import Floats, measuring_layers
 from caloforge.validate.calochallenge.data_sets import (
     MAX_RESPONSE,
     MIN_RESPONSE,
     DataSet,
     official_scale,
 )
-from caloforge.validate.observables import Floats, measuring_layers
 
 LAYER_EDGES = 40
 VOXEL_EDGES = 50

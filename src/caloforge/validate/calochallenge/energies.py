@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from caloforge.observables import Floats, Observables
 from caloforge.validate.calochallenge.data_sets import calochallenge_data_set
-from caloforge.validate.observables import Floats, Observables
 from caloforge.validate.separation import separation_power
 from caloforge.validate.summary import Summary
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caloforge.geometry import Calorimeter
-from caloforge.validate.observables import Floats, Observables, measuring_layers
+from caloforge.observables import Floats, Observables, measuring_layers
 
 OFFSET = 1e-8
 """Added to energies (MeV) before the logarithm."""

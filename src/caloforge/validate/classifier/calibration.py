@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 
 EDGE = 1e-6
 """Calibrated probabilities lie within [EDGE, 1 - EDGE]: no infinite logarithm (CaloChallenge)."""

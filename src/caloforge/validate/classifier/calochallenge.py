@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.observables import Floats
 from caloforge.validate.classifier.area import MIN_SHOWERS
 from caloforge.validate.classifier.calibration import calibrated, divergence
-from caloforge.validate.observables import Floats
 
 if TYPE_CHECKING:
     import torch

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from caloforge.observables import Floats, Observables, measuring_layers
 from caloforge.validate.calochallenge.data_sets import calochallenge_data_set
 from caloforge.validate.calochallenge.features import calochallenge_features
-from caloforge.validate.observables import Floats, Observables, measuring_layers
 from caloforge.validate.summary import Summary
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 
 Features = NDArray[Any]
 Score = Callable[[Features], Floats]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.observables import Floats
 from caloforge.validate.classifier.labelled import Features, Fit, Labelled, Score
-from caloforge.validate.observables import Floats
 
 HIDDEN = (256, 256)
 LEARNING_RATE = 1e-3

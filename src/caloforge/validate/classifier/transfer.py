@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.observables import Floats
 from caloforge.showers import Showers
 from caloforge.validate.classifier.area import MIN_SHOWERS, Figures, three_parts, workers
 from caloforge.validate.classifier.features import high_level_features
 from caloforge.validate.classifier.labelled import Features, Labelled, Score
 from caloforge.validate.classifier.trees import score_trees
-from caloforge.validate.observables import Floats
 from caloforge.validate.summary import summarise
 
 MAX_SHOWERS = 10_000

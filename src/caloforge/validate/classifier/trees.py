@@ -6,8 +6,8 @@ from itertools import islice
 
 import numpy as np
 
+from caloforge.observables import Floats
 from caloforge.validate.classifier.labelled import Features, Labelled, Score
-from caloforge.validate.observables import Floats
 
 TREES = 100
 LEAVES = 15

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from caloforge.observables import TINY, Floats
 from caloforge.showers import Showers
-from caloforge.validate.observables import TINY, Floats
 
 ENERGY_TINY = 1e-8
 """Added to a layer's energy (MeV) under the logarithm."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter
+from caloforge.observables import Floats, cell_axis
 from caloforge.showers import Showers
 from caloforge.validate.classifier.labelled import Features
-from caloforge.validate.observables import Floats, cell_axis
 
 RINGS = 6
 SECTORS = 4

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.errors import ShowerError
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 
 Rows = NDArray[np.int64]
 Item = TypeVar("Item")

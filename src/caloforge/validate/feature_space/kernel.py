@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from caloforge.observables import Floats
 from caloforge.validate.feature_space.arrays import choose, each, normalise, pair
-from caloforge.validate.observables import Floats
 
 PUBLISHED_SHOWERS = 50_000
 """Showers of each sample from which on the batches are drawn as the CaloChallenge draws them."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from caloforge.observables import Floats
 from caloforge.showers import Showers
 from caloforge.validate.classifier import high_level_features
 from caloforge.validate.feature_space.arrays import choose, each, pair, parts, standardise
-from caloforge.validate.observables import Floats
 from caloforge.validate.summary import Summary
 
 NEIGHBOURS = 5

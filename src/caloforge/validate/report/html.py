@@ -117,13 +117,13 @@ def _provenance(comparison: Comparison) -> dict[str, str]:
     return {k: json.dumps(v, indent=2, ensure_ascii=False) for k, v in entries.items()}
 
 
-def style() -> str:
-    """The look of all reports (CSS)."""
-    return _text("style.css")
-
-
 def _text(name: str) -> str:
     return (files("caloforge.validate.report") / name).read_text(encoding="utf-8")
+
+
+def page_style() -> str:
+    """The look of all reports (CSS)."""
+    return _text("page.css")
 
 
 def _context(folder: Path, comparison: Comparison, drawn: Sequence[Drawn]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def write_page(folder: Path, comparison: Comparison, drawn: Sequence[Drawn]) -> 
     )
     page = environment.from_string(_text("report.html.j2")).render(
         **_context(folder, comparison, drawn),
-        style=style(),
+        css=page_style(),
         plotly=get_plotlyjs(),
         display_script=_text("display.js"),
         display_data=json.dumps(display(comparison)).replace("<", "\\u003c"),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
+from caloforge.observables import Floats, Observables
 from caloforge.validate.comparison import Comparison
-from caloforge.validate.observables import Floats, Observables
 from caloforge.validate.report.figures.style import (
     Shape,
     common_edges,

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from caloforge.observables import Floats
 from caloforge.validate.comparison import Comparison, Judged
-from caloforge.validate.observables import Floats
 from caloforge.validate.raster import Raster
 from caloforge.validate.report.figures.style import CMAP, DIVERGING, margins
 

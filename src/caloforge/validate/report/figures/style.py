@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from caloforge.validate.observables import Floats
+from caloforge.observables import Floats
 
 REFERENCE = "black"
 FILL = "0.82"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from caloforge.observables import Floats, measuring_layers
 from caloforge.validate.comparison import Comparison
-from caloforge.validate.observables import Floats, measuring_layers
 from caloforge.validate.report.figures.style import (
     FILL,
     REFERENCE,

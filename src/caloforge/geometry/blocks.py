@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from caloforge.geometry import Calorimeter
+from caloforge.geometry.calorimeter import Calorimeter
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caloforge.geometry import Calorimeter
-from caloforge.validate.observables.axes import Floats, layer_middles
+from caloforge.observables.axes import Floats, layer_middles
 
 NEAR = 1e-9
 """A layer whose centre lies nearer (mm) to the barycentre than this gives no slope."""

@@ -4,25 +4,25 @@ All of them come from one compiled pass over the sparse hits (:func:`observables
 1e-16 to the denominator, as the CaloChallenge does, so that an empty shower gives 0 and never NaN.
 """
 
-from caloforge.validate.observables.axes import (
+from caloforge.observables.axes import (
     AXES,
     Floats,
     cell_axis,
     layer_middles,
     measuring_layers,
 )
-from caloforge.validate.observables.axes import TINY as TINY
-from caloforge.validate.observables.calogan import calogan_features
-from caloforge.validate.observables.compute import DECADES, observables
-from caloforge.validate.observables.layers import (
+from caloforge.observables.axes import TINY as TINY
+from caloforge.observables.calogan import calogan_features
+from caloforge.observables.compute import DECADES, observables
+from caloforge.observables.layers import (
     containment_depth,
     deepest_layer,
     first_layer,
     layer_shares,
     maximum_layer,
 )
-from caloforge.validate.observables.neighbours import hit_pairs
-from caloforge.validate.observables.single import (
+from caloforge.observables.neighbours import hit_pairs
+from caloforge.observables.single import (
     depth,
     depth_thirds,
     etot_over_einc,
@@ -37,7 +37,7 @@ from caloforge.validate.observables.single import (
     sparsity_curve,
     total_energy,
 )
-from caloforge.validate.observables.table import Observables, Rows
+from caloforge.observables.table import Observables, Rows
 
 __all__ = [
     "AXES",

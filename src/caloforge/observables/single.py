@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from caloforge.observables.axes import TINY, Floats, cell_table
+from caloforge.observables.compute import observables
 from caloforge.showers import Showers
-from caloforge.validate.observables.axes import TINY, Floats, cell_table
-from caloforge.validate.observables.compute import observables
 
 
 def total_energy(showers: Showers) -> Floats:
@@ -87,7 +87,7 @@ def share_within(showers: Showers, radii: Floats) -> Floats:
     A cell counts when its centre lies within; the axis is that of ``radius_90`` (see
     :class:`Observables`). 0 for an empty shower.
     """
-    from caloforge.validate.observables.kernels import FIELDS, distances_to_axis
+    from caloforge.observables.kernels import FIELDS, distances_to_axis
 
     table = observables(showers)
     row = np.zeros((len(showers), len(FIELDS)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caloforge.geometry import Calorimeter
-from caloforge.validate.observables.axes import TINY, Floats, layer_middles
+from caloforge.observables.axes import TINY, Floats, layer_middles
 
 START_SHARE = 0.01
 

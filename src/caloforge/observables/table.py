@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.validate.observables import layers
-from caloforge.validate.observables.axes import TINY, Floats
+from caloforge.observables import layers
+from caloforge.observables.axes import TINY, Floats
 
 CENTRES_AND_WIDTHS = tuple(f"{kind}_{axis}" for kind in ("centre", "width") for axis in "xyr")
 LAYER_FIELDS = ("layer_energy", "sparsity", "e_ratio", *CENTRES_AND_WIDTHS)

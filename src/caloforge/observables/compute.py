@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from caloforge.observables.angle import measured_angle
+from caloforge.observables.axes import Floats, cell_table
+from caloforge.observables.layers import containment_depth, thirds
+from caloforge.observables.neighbours import hit_pairs
+from caloforge.observables.table import LAYER_FIELDS, Observables
 from caloforge.showers import Showers
-from caloforge.validate.observables.angle import measured_angle
-from caloforge.validate.observables.axes import Floats, cell_table
-from caloforge.validate.observables.layers import containment_depth, thirds
-from caloforge.validate.observables.neighbours import hit_pairs
-from caloforge.validate.observables.table import LAYER_FIELDS, Observables
 
 HIT_CUT = 0.3
 """MeV: the cut of 3DGAN's hit count."""
@@ -24,7 +24,7 @@ def _cuts() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 
 def observables(showers: Showers) -> Observables:
     """All observables of a sample: see :class:`Observables` and the function of each name."""
-    from caloforge.validate.observables.kernels import FIELDS, fill_tables
+    from caloforge.observables.kernels import FIELDS, fill_tables
 
     calorimeter, n = showers.calorimeter, len(showers)
     table = cell_table(calorimeter)

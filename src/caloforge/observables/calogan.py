@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from caloforge.observables.axes import Floats
+from caloforge.observables.compute import observables
+from caloforge.observables.table import Observables
 from caloforge.showers import Showers
-from caloforge.validate.observables.axes import Floats
-from caloforge.validate.observables.compute import observables
-from caloforge.validate.observables.table import Observables
 
 
 def calogan_features(sample: Showers | Observables) -> dict[str, Floats]:
