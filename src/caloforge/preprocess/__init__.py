@@ -1,6 +1,8 @@
 """From cell energies in MeV to what a network sees, and back; both ways in torch."""
 
 from caloforge.preprocess.grid import GridImage
+from caloforge.preprocess.layer_shares import LayerShares
 from caloforge.preprocess.scaling import EnergyScaling
+from caloforge.preprocess.shower_scaling import ShowerScaling
 
-__all__ = ["EnergyScaling", "GridImage"]
+__all__ = ["EnergyScaling", "GridImage", "LayerShares", "ShowerScaling"]
