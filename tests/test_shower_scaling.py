@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calorimeters import calorimeters
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer
 from caloforge.preprocess import LayerShares, ShowerScaling
 from caloforge.preprocess.shower_scaling import from_logit, to_logit
+from calorimeters import calorimeters
 from helpers import random_showers
 
 

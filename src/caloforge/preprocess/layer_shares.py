@@ -39,7 +39,8 @@ class LayerShares:
 
     def layer_energies(self, energy: torch.Tensor) -> torch.Tensor:
         """Cells (B, n_cells) -> sums of the layers (B, L), in the same units."""
-        return torch.stack([part.sum(-1) for part in energy.split(self.sizes, -1)], -1)
+        parts = energy.split_with_sizes(self.sizes, -1)
+        return torch.stack([part.sum(-1) for part in parts], -1)
 
     def spread(self, layers: torch.Tensor) -> torch.Tensor:
         """Numbers of layers (B, L) at each of their cells (B, n_cells)."""
