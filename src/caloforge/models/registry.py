@@ -11,11 +11,15 @@ from pydantic import ValidationError
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models.base import ShowerModel
+from caloforge.models.diffusion import Diffusion
+from caloforge.models.flows import CouplingFlow, FlowMatching
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.threedgan import ThreeDGAN
 
-_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in (ThreeDGAN, Library, Layered)}
+_KINDS: dict[str, type[ShowerModel]] = {
+    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, CouplingFlow, FlowMatching, Diffusion)
+}
 
 
 def model_kinds() -> dict[str, type[ShowerModel]]:
