@@ -12,17 +12,26 @@ from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models.base import Model, ShowerModel
 from caloforge.models.calogan import CaloGAN
+from caloforge.models.diffusion import Diffusion
+from caloforge.models.flows import CouplingFlow, FlowMatching
 from caloforge.models.lagan import LAGAN
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.predictors import PREDICTORS, Predictor
 from caloforge.models.threedgan import ThreeDGAN
 
-_KINDS: dict[str, type[ShowerModel]] = {
-    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, CaloGAN, LAGAN)
-}
+_GENERATORS: tuple[type[ShowerModel], ...] = (
+    ThreeDGAN,
+    Library,
+    Layered,
+    CaloGAN,
+    LAGAN,
+    CouplingFlow,
+    FlowMatching,
+    Diffusion,
+)
 
-
+_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in _GENERATORS}
 _PREDICTORS: dict[str, type[Predictor]] = {kind.kind: kind for kind in PREDICTORS}
 
 

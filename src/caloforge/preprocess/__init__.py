@@ -2,6 +2,8 @@
 
 from caloforge.preprocess.blocks import BlockImages
 from caloforge.preprocess.grid import GridImage
+from caloforge.preprocess.layer_shares import LayerShares
 from caloforge.preprocess.scaling import EnergyScaling
+from caloforge.preprocess.shower_scaling import ShowerScaling
 
-__all__ = ["BlockImages", "EnergyScaling", "GridImage"]
+__all__ = ["BlockImages", "EnergyScaling", "GridImage", "LayerShares", "ShowerScaling"]
