@@ -18,10 +18,10 @@ from caloforge.config import Recipe, load_recipe
 from caloforge.errors import ConfigError, OutputError
 from caloforge.tasks.lock import LOCK, locked_folder
 from caloforge.tune.crew import Crew, LocalCrew
-from caloforge.tune.data import prepare_data
+from caloforge.tune.data import TuningData, prepare_data
 from caloforge.tune.judge import look_at_the_judge
 from caloforge.tune.loop import MODELS, Keep, Loop, Progress, Wanted
-from caloforge.tune.objective import parse_objectives
+from caloforge.tune.objective import Objective, parse_objectives
 from caloforge.tune.report import Tuning, write_tuning
 from caloforge.tune.results import Results
 from caloforge.tune.space import Space
@@ -83,12 +83,10 @@ def tune(
     """
     if trials < 1:
         raise ConfigError(f"--trials {trials}: give at least 1")
-    if isinstance(recipe, Recipe) and overrides:
-        raise ConfigError("overrides change a recipe's name or file; edit the Recipe itself")
-    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    chosen = _recipe(recipe, overrides)
     space = Space(chosen, search)
-    texts = [objective] if isinstance(objective, str) else list(objective)
-    asked = parse_objectives(texts or chosen.tune.objective)
+    texts = [objective] if isinstance(objective, str) else objective
+    asked = parse_objectives(list(texts) or chosen.tune.objective)
     paths = [data] if isinstance(data, str | Path) else list(data)
     budget = Budget(max_steps, max_minutes)
     folder = Path(output)
@@ -102,37 +100,59 @@ def tune(
             stack.enter_context(locked_folder(folder, folder))
             opened = open_storage(url)
             parts = prepare_data(folder, paths, validation, recipe=space.base, seed=seed)
-            job = TrialJob(
-                train=tuple(path.absolute() for path in parts.train),
-                validation=parts.validation.absolute(),
-                objectives=asked,
-                budget=budget,
-                seed=seed,
-                threads=crew.threads,
-            )
+            job = _job(parts, asked, budget, seed, crew.threads)
             objectives, floor = look_at_the_judge(job, folder)
             job = replace(job, objectives=objectives)
-            identity = {
-                "recipe": space.base.to_dict(),
-                "search": space.to_dict(),
-                "objectives": [each.text for each in objectives],
-                "showers": parts.identity,
-                "budget": asdict(budget),
-                "seed": seed,
-            }
+            identity = _identity(space, job, parts)
             known = TuningStudy(
                 opened, study or NAME, space, objectives, identity, seed=seed, runner=runner
             )
         Loop(folder, space, job, Wanted(trials, pruning, keep), known, crew, progress).go()
-        results = Results.of(
-            known,
-            floor,
-            recipe_name=chosen.kind if isinstance(recipe, Recipe) else str(recipe),
-            data=dict(parts.facts),
-            storage=shown(url),
-            settings={"seed": seed, **asdict(budget)},
-        )
+        name = chosen.kind if isinstance(recipe, Recipe) else str(recipe)
+        about: dict[str, Any] = {
+            "recipe_name": name,
+            "data": dict(parts.facts),
+            "storage": shown(url),
+        }
+        results = Results.of(known, floor, **about, settings={"seed": seed, **asdict(budget)})
         return write_tuning(folder, results, folder / MODELS)
+
+
+def _recipe(recipe: str | Path | Recipe, overrides: Sequence[str]) -> Recipe:
+    if not isinstance(recipe, Recipe):
+        return load_recipe(recipe, overrides)
+    if overrides:
+        raise ConfigError("overrides change a recipe's name or file; edit the Recipe itself")
+    return recipe
+
+
+def _job(
+    parts: TuningData,
+    objectives: tuple[Objective, ...],
+    budget: Budget,
+    seed: int,
+    threads: int | None,
+) -> TrialJob:
+    return TrialJob(
+        train=tuple(path.absolute() for path in parts.train),
+        validation=parts.validation.absolute(),
+        objectives=objectives,
+        budget=budget,
+        seed=seed,
+        threads=threads,
+    )
+
+
+def _identity(space: Space, job: TrialJob, parts: TuningData) -> dict[str, Any]:
+    """What makes a study this one."""
+    return {
+        "recipe": space.base.to_dict(),
+        "search": space.to_dict(),
+        "objectives": [each.text for each in job.objectives],
+        "showers": parts.identity,
+        "budget": asdict(job.budget),
+        "seed": job.seed,
+    }
 
 
 @contextmanager
