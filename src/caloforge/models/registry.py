@@ -14,8 +14,11 @@ from caloforge.models.base import ShowerModel
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.threedgan import ThreeDGAN
+from caloforge.models.vae import DenseVAE
 
-_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in (ThreeDGAN, Library, Layered)}
+_KINDS: dict[str, type[ShowerModel]] = {
+    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, DenseVAE)
+}
 
 
 def model_kinds() -> dict[str, type[ShowerModel]]:

@@ -1,0 +1,5 @@
+"""Variational autoencoders: the dense one of Geant4's Par04 example, and a convolutional one."""
+
+from caloforge.models.vae.dense import DenseVAE, DenseVAEConfig
+
+__all__ = ["DenseVAE", "DenseVAEConfig"]
