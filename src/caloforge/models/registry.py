@@ -13,11 +13,12 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models.base import ShowerModel
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
+from caloforge.models.recurrent import Recurrent
 from caloforge.models.threedgan import ThreeDGAN
-from caloforge.models.vae import DenseVAE
+from caloforge.models.vae import ConvVAE, DenseVAE
 
 _KINDS: dict[str, type[ShowerModel]] = {
-    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, DenseVAE)
+    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, DenseVAE, ConvVAE, Recurrent)
 }
 
 
