@@ -78,8 +78,8 @@ def test_noise_is_added_to_shares_and_inwards_on_the_ends_of_variables() -> None
 def test_logits_by_hand() -> None:
     value = torch.tensor([0.0, 0.25, 0.5, 1.0], dtype=torch.float64)
     pulled = np.array([0.0, 0.25, 0.5, 1.0]) * (1.0 - 2e-6) + 1e-6
-    assert to_logit(value).numpy() == pytest.approx(np.log(pulled / (1.0 - pulled)), abs=1e-9)
-    assert from_logit(to_logit(value)).numpy() == pytest.approx(value.numpy(), abs=1e-9)
+    assert to_logit(value, 1e-6).numpy() == pytest.approx(np.log(pulled / (1.0 - pulled)), abs=1e-9)
+    assert from_logit(to_logit(value, 1e-6), 1e-6).numpy() == pytest.approx(value.numpy(), abs=1e-9)
 
 
 @settings(deadline=None, max_examples=40)

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models.base import ShowerModel
+from caloforge.models.diffusion import Diffusion
+from caloforge.models.flows import CouplingFlow, FlowMatching
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.recurrent import Recurrent
@@ -18,7 +20,12 @@ from caloforge.models.threedgan import ThreeDGAN
 from caloforge.models.vae import ConvVAE, DenseVAE
 
 _KINDS: dict[str, type[ShowerModel]] = {
-    kind.kind: kind for kind in (ThreeDGAN, Library, Layered, DenseVAE, ConvVAE, Recurrent)
+    kind.kind: kind
+    for kind in (
+        *(ThreeDGAN, Library, Layered),
+        *(CouplingFlow, FlowMatching, Diffusion),
+        *(DenseVAE, ConvVAE, Recurrent),
+    )
 }
 
 

@@ -1,0 +1,48 @@
+"""What all two-stage models are told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+
+from caloforge.models.base import ModelConfig
+from caloforge.models.precision import Inference
+from caloforge.preprocess.layer_shares import NOISE
+
+Column = Literal["energy", "theta", "phi", "x", "y", "z"]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+Bins = Annotated[int, Field(ge=2)]
+
+
+class TwoStageConfig(ModelConfig):
+    """Condition, steps and learning rates of both stages, and how showers are drawn."""
+
+    condition: tuple[Column, ...] = ("energy",)
+    """Incident columns that the showers depend on; the energy comes first."""
+    noise: PositiveFloat = NOISE
+    """Width of the uniform noise on the cells' shares of their layers' energies."""
+
+    energy_steps: PositiveInt
+    shape_steps: PositiveInt
+    """Steps of the two stages, which learn on the same batches, from the first one on."""
+    energy_rate: PositiveFloat
+    shape_rate: PositiveFloat
+    """Largest learning rates; each rises over the first part of its steps and falls to zero."""
+    energy_decay: NonNegativeFloat = 0.01
+    shape_decay: NonNegativeFloat = 0.01
+    """Weight decays."""
+    warm_up: Share = 0.3
+    """The share of the steps over which the learning rates rise."""
+    rate_start: Share = 0.04
+    """Where they begin, over the largest rate."""
+
+    inference: Inference = "float64"
+
+    @field_validator("condition")
+    @classmethod
+    def _energy_first(cls, value: tuple[Column, ...]) -> tuple[Column, ...]:
+        if value[:1] != ("energy",) or len(set(value)) != len(value):
+            raise ValueError("the condition begins with energy and names every column once")
+        return value
