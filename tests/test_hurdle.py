@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from caloforge.geometry import load_detector
-from caloforge.models.hurdle import Hurdle
-from caloforge.models.layer_table import LayerTable
+from caloforge.models.sparse.hurdle import Hurdle
+from caloforge.models.sparse.layer_table import LayerTable
 from caloforge.showers import Showers
 from helpers import random_showers, small_calorimeter
 

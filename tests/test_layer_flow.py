@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from caloforge.geometry import load_detector
-from caloforge.models.layer_flow import RANGE, LayerFlow
 from caloforge.models.precision import infer
+from caloforge.models.sparse.layer_flow import RANGE, LayerFlow
 from caloforge.preprocess.layer_shares import LayerShares
 from caloforge.showers import Incident, Provenance, Showers
 from helpers import random_showers, small_calorimeter

@@ -14,8 +14,8 @@ from caloforge.errors import ConfigError
 from caloforge.export import export_onnx
 from caloforge.geometry import load_detector
 from caloforge.models import TrainingBatch, TrainingSample, build_model
+from caloforge.models.latents import divergence, normal_from_uniform
 from caloforge.models.vae import DenseVAE
-from caloforge.models.vae.latents import divergence, normal_from_uniform
 from caloforge.showers import Incident, Provenance, Showers
 from helpers import random_showers, small_calorimeter
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +80,22 @@ def test_images_and_rows_hold_the_same_cells() -> None:
     assert torch.equal(rows[..., 0], model.hurdle.table.rows(cells))
 
 
-def test_the_bound_is_the_sum_of_its_parts() -> None:
+def test_the_weight_of_the_divergence_rises() -> None:
+    """The loss is the sum of its parts, the divergence from 1/20 of its weight up to all of it."""
     showers = random_showers(6)
-    model = built(showers, divergence_weight=0.5).train()
-    batch = batch_of(showers)
-    layers = model.hurdle.table.rows(batch.energy).sum(-1)
-    total, parts = model.losses(batch, layers)
-    expected = parts["hits"] + parts["levels"] + 0.5 * parts["divergence"]
-    assert total.item() == pytest.approx(expected.item(), rel=1e-6)
+    model = built(showers, divergence_weight=0.5, steps=10, divergence_rise=0.4).train()
+    model.optimizers()
+    weights: list[float] = []
+
+    def update(name: str, loss: torch.Tensor, parts: Mapping[str, torch.Tensor]) -> None:
+        if name == "cells":
+            rest = loss.detach() - parts["hits"] - parts["levels"]
+            weights.append((rest / parts["divergence"]).item())
+
+    for _ in range(6):
+        model.training_step(batch_of(showers), update)
+    steps = np.minimum(np.arange(6) / 4, 1.0)
+    assert weights == pytest.approx(0.5 * (0.05 + 0.95 * steps), rel=0.02)
 
 
 def test_untrained_it_makes_the_usual_shower() -> None:
@@ -106,6 +115,8 @@ def test_empty_showers_give_finite_gradients() -> None:
     showers = random_showers(4)
     model = built(showers).train()
     empty = TrainingBatch(torch.full((3, 1), 20e3), torch.zeros(3, 100))
+
+    model.optimizers()
 
     def update(name: str, loss: torch.Tensor, parts: object) -> None:
         loss.backward()

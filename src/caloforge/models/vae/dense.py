@@ -41,9 +41,9 @@ from caloforge.models.base import (
     Update,
 )
 from caloforge.models.conditions import energy_first
+from caloforge.models.latents import divergence, sample
 from caloforge.models.precision import Inference, dtype_of, infer
 from caloforge.models.vae.dense_networks import Decoder, Encoder
-from caloforge.models.vae.latents import divergence, sample
 
 ENERGY_UNIT = 1_024_000.0
 """MeV that are 1 for the networks."""

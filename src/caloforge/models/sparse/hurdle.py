@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from caloforge.geometry import Calorimeter
-from caloforge.models.layer_table import LayerTable
+from caloforge.models.sparse.layer_table import LayerTable
 from caloforge.showers import Showers
 
 LEAST_HIT = 1e-9
@@ -37,7 +37,7 @@ _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 class Hurdle(nn.Module):
     """Density of the cells of layers given ``size`` numbers for each; and how to draw them.
 
-    Cells come as rows of :class:`~caloforge.models.layer_table.LayerTable`, (..., C) for a layer.
+    Cells come as rows of a :class:`.LayerTable`, (..., C) for a layer.
     The numbers are counted from the training sample's: the logit of a cell's hits, and its mean
     level. A level is the standardised logarithm of what a hit has above the threshold.
 

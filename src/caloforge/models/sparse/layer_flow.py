@@ -23,6 +23,9 @@ from caloforge.preprocess.layer_shares import LayerShares
 from caloforge.preprocess.shower_scaling import from_logit, to_logit
 from caloforge.showers import Showers
 
+DELTA = 1e-6
+"""How far logits stay away from 0 and 1."""
+
 RANGE = 4.8
 """Largest standardised variable; the splines act on -5 ... 5."""
 
@@ -107,7 +110,7 @@ class LayerFlow(nn.Module):
         """Layer energies (B, L) in MeV from conditions (B, C) and normal numbers (B, L)."""
         value = self.flow(self.known(condition)).transform.inv(normal)
         raw = value.clamp(-RANGE, RANGE) * self.variable_std + self.variable_mean
-        u = from_logit(raw[:, 1:]).clamp(0.0, 1.0)
+        u = from_logit(raw[:, 1:], DELTA).clamp(0.0, 1.0)
         left = torch.cumsum(torch.log1p(-u), -1).exp()  # shares of the visible energy
         ahead = torch.cat([torch.ones_like(left[:, :1]), left], -1)
         taken = torch.cat([u, torch.ones_like(u[:, :1])], -1)
@@ -116,7 +119,7 @@ class LayerFlow(nn.Module):
     def _raw(self, layers: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         u = self.split.variables(layers, condition[:, 0])
         u = self.split.smear_ends(u, draws.uniform(*u.shape, device=u.device).to(u.dtype))
-        return torch.cat([u[:, :1].clamp(min=LEAST_SHARE).log(), to_logit(u[:, 1:])], -1)
+        return torch.cat([u[:, :1].clamp(min=LEAST_SHARE).log(), to_logit(u[:, 1:], DELTA)], -1)
 
     def _logarithms(self, layers: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         return (layers / condition[:, :1]).clamp(min=LEAST_SHARE).log()
