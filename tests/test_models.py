@@ -28,7 +28,7 @@ from helpers import lcd_showers, random_showers
 
 KINDS = list(model_kinds())
 
-ANY_CALORIMETER = {"layered", "coupling-flow", "flow-matching", "diffusion"}
+ANY_CALORIMETER = {"layered", "coupling-flow", "flow-matching", "diffusion", "recurrent", "vae"}
 
 USUAL = {"energy": 50e3, "pdg": 11.0, "theta": np.pi / 2}
 """Conditions of a usual particle; positions are zero."""

@@ -18,14 +18,19 @@ from caloforge.models.lagan import LAGAN
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.predictors import PREDICTORS, Predictor
+from caloforge.models.recurrent import Recurrent
 from caloforge.models.threedgan import ThreeDGAN
+from caloforge.models.vae import ConvVAE, DenseVAE
 
 _GENERATORS: tuple[type[ShowerModel], ...] = (
-    ThreeDGAN,
-    Library,
     Layered,
+    Library,
+    ThreeDGAN,
     CaloGAN,
     LAGAN,
+    DenseVAE,
+    ConvVAE,
+    Recurrent,
     CouplingFlow,
     FlowMatching,
     Diffusion,

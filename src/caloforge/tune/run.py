@@ -16,6 +16,7 @@ from caloforge.artifact import make_folder
 from caloforge.atomic import atomic_file
 from caloforge.config import Recipe, load_recipe
 from caloforge.errors import ConfigError, OutputError
+from caloforge.models import model_kinds
 from caloforge.tasks.lock import LOCK, locked_folder
 from caloforge.tune.crew import Crew, LocalCrew
 from caloforge.tune.data import TuningData, prepare_data
@@ -101,29 +102,33 @@ def tune(
             opened = open_storage(url)
             parts = prepare_data(folder, paths, validation, recipe=space.base, seed=seed)
             job = _job(parts, asked, budget, seed, crew.threads)
-            objectives, floor = look_at_the_judge(job, folder)
-            job = replace(job, objectives=objectives)
-            identity = _identity(space, job, parts)
-            known = TuningStudy(
-                opened, study or NAME, space, objectives, identity, seed=seed, runner=runner
-            )
+            found, floor = look_at_the_judge(job, folder)
+            job = replace(job, objectives=found)
+            facts = opened, study or NAME, space, found, _identity(space, job, parts)
+            known = TuningStudy(*facts, seed=seed, runner=runner)
         Loop(folder, space, job, Wanted(trials, pruning, keep), known, crew, progress).go()
         name = chosen.kind if isinstance(recipe, Recipe) else str(recipe)
-        about: dict[str, Any] = {
-            "recipe_name": name,
-            "data": dict(parts.facts),
-            "storage": shown(url),
-        }
-        results = Results.of(known, floor, **about, settings={"seed": seed, **asdict(budget)})
+        results = Results.of(
+            known,
+            floor,
+            recipe_name=name,
+            data=dict(parts.facts),
+            storage=shown(url),
+            settings={"seed": seed, **asdict(budget)},
+        )
         return write_tuning(folder, results, folder / MODELS)
 
 
 def _recipe(recipe: str | Path | Recipe, overrides: Sequence[str]) -> Recipe:
-    if not isinstance(recipe, Recipe):
-        return load_recipe(recipe, overrides)
-    if overrides:
+    if isinstance(recipe, Recipe) and overrides:
         raise ConfigError("overrides change a recipe's name or file; edit the Recipe itself")
-    return recipe
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    if chosen.kind not in model_kinds():
+        raise ConfigError(
+            f"'{chosen.kind}' makes no showers to judge a recipe by; tune a generator, one of "
+            f"{', '.join(model_kinds())}"
+        )
+    return chosen
 
 
 def _job(
