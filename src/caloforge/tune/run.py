@@ -108,15 +108,20 @@ def tune(
             known = TuningStudy(*facts, seed=seed, runner=runner)
         Loop(folder, space, job, Wanted(trials, pruning, keep), known, crew, progress).go()
         name = chosen.kind if isinstance(recipe, Recipe) else str(recipe)
-        results = Results.of(
-            known,
-            floor,
-            recipe_name=name,
-            data=dict(parts.facts),
-            storage=shown(url),
-            settings={"seed": seed, **asdict(budget)},
-        )
+        about = {"recipe_name": name, "storage": shown(url)}
+        results = _results(known, floor, parts, job, about)
         return write_tuning(folder, results, folder / MODELS)
+
+
+def _results(
+    study: TuningStudy,
+    floor: list[float | None],
+    parts: TuningData,
+    job: TrialJob,
+    about: Mapping[str, str],
+) -> Results:
+    settings = {"seed": job.seed, **asdict(job.budget)}
+    return Results.of(study, floor, **about, data=dict(parts.facts), settings=settings)
 
 
 def _recipe(recipe: str | Path | Recipe, overrides: Sequence[str]) -> Recipe:
