@@ -8,9 +8,11 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from optuna.storages import BaseStorage
 
 from caloforge.artifact import make_folder
 from caloforge.atomic import atomic_file
@@ -18,10 +20,10 @@ from caloforge.config import Recipe, load_recipe
 from caloforge.errors import ConfigError, OutputError
 from caloforge.tasks.lock import LOCK, locked_folder
 from caloforge.tune.crew import Crew, LocalCrew
-from caloforge.tune.data import prepare_data
+from caloforge.tune.data import TuningData, prepare_data
 from caloforge.tune.judge import look_at_the_judge
 from caloforge.tune.loop import MODELS, Keep, Loop, Progress, Wanted
-from caloforge.tune.objective import parse_objectives
+from caloforge.tune.objective import Objective, parse_objectives
 from caloforge.tune.report import Tuning, write_tuning
 from caloforge.tune.results import Results
 from caloforge.tune.space import Space
@@ -86,53 +88,102 @@ def tune(
     if isinstance(recipe, Recipe) and overrides:
         raise ConfigError("overrides change a recipe's name or file; edit the Recipe itself")
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
-    space = Space(chosen, search)
     texts = [objective] if isinstance(objective, str) else list(objective)
-    asked = parse_objectives(texts or chosen.tune.objective)
-    paths = [data] if isinstance(data, str | Path) else list(data)
-    budget = Budget(max_steps, max_minutes)
-    folder = Path(output)
-    url = storage or f"sqlite:///{folder.absolute() / 'study.db'}"
-    crew = crew or LocalCrew()
-    with ExitStack() as stack:
-        stack.enter_context(quiet_optuna())
-        stack.enter_context(storage_errors(url))
-        with _prepared(folder):
-            runner = _runner(folder)
-            stack.enter_context(locked_folder(folder, folder))
-            opened = open_storage(url)
-            parts = prepare_data(folder, paths, validation, recipe=space.base, seed=seed)
-            job = TrialJob(
-                train=tuple(path.absolute() for path in parts.train),
-                validation=parts.validation.absolute(),
-                objectives=asked,
-                budget=budget,
-                seed=seed,
-                threads=crew.threads,
+    setup = _Setup(
+        folder=Path(output),
+        space=Space(chosen, search),
+        data=[data] if isinstance(data, str | Path) else list(data),
+        validation=validation,
+        objectives=parse_objectives(texts or chosen.tune.objective),
+        budget=Budget(max_steps, max_minutes),
+        storage=storage or f"sqlite:///{Path(output).absolute() / 'study.db'}",
+        study=study or NAME,
+        seed=seed,
+    )
+    name = chosen.kind if isinstance(recipe, Recipe) else str(recipe)
+    return setup.run(crew or LocalCrew(), Wanted(trials, pruning, keep), name, progress)
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What makes the study: showers, space, judge, budget, and where it is kept."""
+
+    folder: Path
+    space: Space
+    data: Sequence[str | Path]
+    validation: str | Path | None
+    objectives: tuple[Objective, ...]
+    budget: Budget
+    storage: str
+    study: str
+    seed: int
+
+    def run(
+        self,
+        crew: Crew,
+        wanted: Wanted,
+        name: str,
+        progress: Callable[[Progress], None] | None,
+    ) -> Tuning:
+        """Do the trials that are missing, and report."""
+        folder = self.folder
+        with ExitStack() as stack:
+            stack.enter_context(quiet_optuna())
+            stack.enter_context(storage_errors(self.storage))
+            with _prepared(folder):
+                runner = _runner(folder)
+                stack.enter_context(locked_folder(folder, folder))
+                opened = open_storage(self.storage)
+                parts = prepare_data(
+                    folder, self.data, self.validation, recipe=self.space.base, seed=self.seed
+                )
+                job, floor = self._job(parts, crew)
+                known = self._open(opened, runner, parts, job)
+            Loop(folder, self.space, job, wanted, known, crew, progress).go()
+            results = Results.of(
+                known,
+                floor,
+                recipe_name=name,
+                data=dict(parts.facts),
+                storage=shown(self.storage),
+                settings={"seed": self.seed, **asdict(self.budget)},
             )
-            objectives, floor = look_at_the_judge(job, folder)
-            job = replace(job, objectives=objectives)
-            identity = {
-                "recipe": space.base.to_dict(),
-                "search": space.to_dict(),
-                "objectives": [each.text for each in objectives],
-                "showers": parts.identity,
-                "budget": asdict(budget),
-                "seed": seed,
-            }
-            known = TuningStudy(
-                opened, study or NAME, space, objectives, identity, seed=seed, runner=runner
-            )
-        Loop(folder, space, job, Wanted(trials, pruning, keep), known, crew, progress).go()
-        results = Results.of(
-            known,
-            floor,
-            recipe_name=chosen.kind if isinstance(recipe, Recipe) else str(recipe),
-            data=dict(parts.facts),
-            storage=shown(url),
-            settings={"seed": seed, **asdict(budget)},
+            return write_tuning(folder, results, folder / MODELS)
+
+    def _job(self, parts: TuningData, crew: Crew) -> tuple[TrialJob, list[float | None]]:
+        """What every worker does, and the floor of every objective."""
+        job = TrialJob(
+            train=tuple(path.absolute() for path in parts.train),
+            validation=parts.validation.absolute(),
+            objectives=self.objectives,
+            budget=self.budget,
+            seed=self.seed,
+            threads=crew.threads,
         )
-        return write_tuning(folder, results, folder / MODELS)
+        objectives, floor = look_at_the_judge(job, self.folder)
+        return replace(job, objectives=objectives), floor
+
+    def _open(
+        self, storage: BaseStorage, runner: str, parts: TuningData, job: TrialJob
+    ) -> TuningStudy:
+        """The study, which must be the same one as before."""
+        identity = {
+            "recipe": self.space.base.to_dict(),
+            "search": self.space.to_dict(),
+            "objectives": [each.text for each in self.objectives],
+            "showers": parts.identity,
+            "budget": asdict(self.budget),
+            "seed": self.seed,
+        }
+        return TuningStudy(
+            storage,
+            self.study,
+            self.space,
+            job.objectives,
+            identity,
+            seed=self.seed,
+            runner=runner,
+        )
 
 
 @contextmanager
