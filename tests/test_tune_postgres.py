@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from caloforge.errors import OutputError
-from caloforge.tune import Tuning, tune
-from caloforge.tune import study as study_module
+from caloforge.tune import Tuning, tune, watch
 from postgres import PASSWORD, postgres
 from tune_cases import GAN, RATE, FakeCrew, fake_judge, showers_file
 
@@ -34,7 +33,7 @@ def test_two_machines_share_a_study(
     showers_file: Path, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of two machines: two folders, two runners at the same time, one study of ten trials."""
-    monkeypatch.setattr(study_module, "BEAT", 0.2)
+    monkeypatch.setattr(watch, "BEAT", 0.2)
     done: dict[str, Tuning] = {}
     crews = {name: FakeCrew() for name in ("a", "b")}
 

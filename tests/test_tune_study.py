@@ -13,8 +13,7 @@ import pytest
 
 from caloforge.config import Recipe, load_recipe
 from caloforge.errors import ConfigError, OutputError, ShowerError, TrainingError
-from caloforge.tune import HereCrew, Progress, Tuning, tune
-from caloforge.tune import study as study_module
+from caloforge.tune import HereCrew, Progress, Tuning, tune, watch
 from caloforge.tune.loop import Loop
 from caloforge.tune.sampler import LOST
 from caloforge.tune.study import TuningStudy
@@ -263,8 +262,8 @@ def test_two_runners_share_a_storage(
         with pytest.raises(KeyboardInterrupt):
             study(showers_file, tmp_path / "a", FakeCrew(stop_after=4), 6, storage=url)
     assert len(lost) == 1
-    monkeypatch.setattr(study_module, "SILENCE", 0.0)
-    monkeypatch.setattr(study_module, "BEAT", 0.0)
+    monkeypatch.setattr(watch, "SILENCE", 0.0)
+    monkeypatch.setattr(watch, "BEAT", 0.0)
     crew = FakeCrew()
     done = study(showers_file, tmp_path / "b", crew, 6, storage=url)
     assert len(done.results.trials) == 6

@@ -26,7 +26,7 @@ from caloforge.errors import (
 from caloforge.tune.crew import Crew, Done
 from caloforge.tune.results import best_trials
 from caloforge.tune.space import Space
-from caloforge.tune.study import BEAT, DEFAULT, OUTCOME, TWIN, TuningStudy, model_folder
+from caloforge.tune.study import DEFAULT, OUTCOME, TWIN, TuningStudy, model_folder
 from caloforge.tune.trial import (
     STAGES,
     Outcome,
@@ -35,6 +35,7 @@ from caloforge.tune.trial import (
     outcome,
     staged,
 )
+from caloforge.tune.watch import BEAT
 
 Keep = Literal["best", "all", "none"]
 """Which trials keep the folder of their model."""

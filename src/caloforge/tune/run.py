@@ -8,9 +8,11 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from optuna.storages import BaseStorage
 
 from caloforge.artifact import make_folder
 from caloforge.atomic import atomic_file
@@ -85,43 +87,20 @@ def tune(
     if trials < 1:
         raise ConfigError(f"--trials {trials}: give at least 1")
     chosen = _recipe(recipe, overrides)
-    space = Space(chosen, search)
-    texts = [objective] if isinstance(objective, str) else objective
-    asked = parse_objectives(list(texts) or chosen.tune.objective)
-    paths = [data] if isinstance(data, str | Path) else list(data)
-    budget = Budget(max_steps, max_minutes)
-    folder = Path(output)
-    url = storage or f"sqlite:///{folder.absolute() / 'study.db'}"
-    crew = crew or LocalCrew()
-    with ExitStack() as stack:
-        stack.enter_context(quiet_optuna())
-        stack.enter_context(storage_errors(url))
-        with _prepared(folder):
-            runner = _runner(folder)
-            stack.enter_context(locked_folder(folder, folder))
-            opened = open_storage(url)
-            parts = prepare_data(folder, paths, validation, recipe=space.base, seed=seed)
-            job = _job(parts, asked, budget, seed, crew.threads)
-            found, floor = look_at_the_judge(job, folder)
-            job = replace(job, objectives=found)
-            facts = opened, study or NAME, space, found, _identity(space, job, parts)
-            known = TuningStudy(*facts, seed=seed, runner=runner)
-        Loop(folder, space, job, Wanted(trials, pruning, keep), known, crew, progress).go()
-        name = chosen.kind if isinstance(recipe, Recipe) else str(recipe)
-        about = {"recipe_name": name, "storage": shown(url)}
-        results = _results(known, floor, parts, job, about)
-        return write_tuning(folder, results, folder / MODELS)
-
-
-def _results(
-    study: TuningStudy,
-    floor: list[float | None],
-    parts: TuningData,
-    job: TrialJob,
-    about: Mapping[str, str],
-) -> Results:
-    settings = {"seed": job.seed, **asdict(job.budget)}
-    return Results.of(study, floor, **about, data=dict(parts.facts), settings=settings)
+    texts = [objective] if isinstance(objective, str) else list(objective)
+    setup = _Setup(
+        folder=Path(output),
+        space=Space(chosen, search),
+        data=[data] if isinstance(data, str | Path) else list(data),
+        validation=validation,
+        objectives=parse_objectives(texts or chosen.tune.objective),
+        budget=Budget(max_steps, max_minutes),
+        storage=storage or f"sqlite:///{Path(output).absolute() / 'study.db'}",
+        study=study or NAME,
+        seed=seed,
+    )
+    name = chosen.kind if isinstance(recipe, Recipe) else str(recipe)
+    return setup.run(crew or LocalCrew(), Wanted(trials, pruning, keep), name, progress)
 
 
 def _recipe(recipe: str | Path | Recipe, overrides: Sequence[str]) -> Recipe:
@@ -136,33 +115,86 @@ def _recipe(recipe: str | Path | Recipe, overrides: Sequence[str]) -> Recipe:
     return chosen
 
 
-def _job(
-    parts: TuningData,
-    objectives: tuple[Objective, ...],
-    budget: Budget,
-    seed: int,
-    threads: int | None,
-) -> TrialJob:
-    return TrialJob(
-        train=tuple(path.absolute() for path in parts.train),
-        validation=parts.validation.absolute(),
-        objectives=objectives,
-        budget=budget,
-        seed=seed,
-        threads=threads,
-    )
+@dataclass(frozen=True)
+class _Setup:
+    """What makes the study: showers, space, judge, budget, and where it is kept."""
 
+    folder: Path
+    space: Space
+    data: Sequence[str | Path]
+    validation: str | Path | None
+    objectives: tuple[Objective, ...]
+    budget: Budget
+    storage: str
+    study: str
+    seed: int
 
-def _identity(space: Space, job: TrialJob, parts: TuningData) -> dict[str, Any]:
-    """What makes a study this one."""
-    return {
-        "recipe": space.base.to_dict(),
-        "search": space.to_dict(),
-        "objectives": [each.text for each in job.objectives],
-        "showers": parts.identity,
-        "budget": asdict(job.budget),
-        "seed": job.seed,
-    }
+    def run(
+        self,
+        crew: Crew,
+        wanted: Wanted,
+        name: str,
+        progress: Callable[[Progress], None] | None,
+    ) -> Tuning:
+        """Do the trials that are missing, and report."""
+        folder = self.folder
+        with ExitStack() as stack:
+            stack.enter_context(quiet_optuna())
+            stack.enter_context(storage_errors(self.storage))
+            with _prepared(folder):
+                runner = _runner(folder)
+                stack.enter_context(locked_folder(folder, folder))
+                opened = open_storage(self.storage)
+                parts = prepare_data(
+                    folder, self.data, self.validation, recipe=self.space.base, seed=self.seed
+                )
+                job, floor = self._job(parts, crew)
+                known = self._open(opened, runner, parts, job)
+            Loop(folder, self.space, job, wanted, known, crew, progress).go()
+            results = Results.of(
+                known,
+                floor,
+                recipe_name=name,
+                data=dict(parts.facts),
+                storage=shown(self.storage),
+                settings={"seed": self.seed, **asdict(self.budget)},
+            )
+            return write_tuning(folder, results, folder / MODELS)
+
+    def _job(self, parts: TuningData, crew: Crew) -> tuple[TrialJob, list[float | None]]:
+        """What every worker does, and the floor of every objective."""
+        job = TrialJob(
+            train=tuple(path.absolute() for path in parts.train),
+            validation=parts.validation.absolute(),
+            objectives=self.objectives,
+            budget=self.budget,
+            seed=self.seed,
+            threads=crew.threads,
+        )
+        objectives, floor = look_at_the_judge(job, self.folder)
+        return replace(job, objectives=objectives), floor
+
+    def _open(
+        self, storage: BaseStorage, runner: str, parts: TuningData, job: TrialJob
+    ) -> TuningStudy:
+        """The study, which must be the same one as before."""
+        identity = {
+            "recipe": self.space.base.to_dict(),
+            "search": self.space.to_dict(),
+            "objectives": [each.text for each in self.objectives],
+            "showers": parts.identity,
+            "budget": asdict(self.budget),
+            "seed": self.seed,
+        }
+        return TuningStudy(
+            storage,
+            self.study,
+            self.space,
+            job.objectives,
+            identity,
+            seed=self.seed,
+            runner=runner,
+        )
 
 
 @contextmanager

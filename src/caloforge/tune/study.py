@@ -7,7 +7,6 @@ those that it left behind itself when it was killed, are marked as lost and queu
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -22,12 +21,13 @@ from caloforge.errors import OutputError
 from caloforge.tune.objective import Objective
 from caloforge.tune.sampler import LOST, PlacedSampler
 from caloforge.tune.space import Space
+from caloforge.tune.watch import BEATS, Watch
 
 NAME = "caloforge"
 """Of the study in its storage."""
 
-IDENTITY, BEATS = "identity", "beat "
-"""Attributes of the study; the second goes before a runner's name."""
+IDENTITY = "identity"
+"""An attribute of the study."""
 
 DEFAULT, RUNNER, FOLDER, TRIES, AGAIN = "default", "runner", "folder", "tries", "again"
 """Attributes of a trial: it is the recipe as it is; who does it; the folder of its model; how often
@@ -45,12 +45,6 @@ DIED = "its process died again and again; perhaps memory ran out"
 
 MOST_TRIES = 5
 """A trial is begun at most so often."""
-
-BEAT = 15.0
-"""Seconds between two signs of life."""
-
-SILENCE = 300.0
-"""A runner that has not counted for so many seconds is dead."""
 
 READY = 5.0
 """Seconds that another runner may need to make the study."""
@@ -87,7 +81,7 @@ class TuningStudy:
         runner: str,
     ) -> None:
         self.space, self.objectives, self.runner = space, tuple(objectives), runner
-        self._storage, self._watch = storage, _Watch(runner)
+        self._storage, self._watch = storage, Watch(runner)
         minimise, maximise = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
         directions = [maximise if each.maximise else minimise for each in objectives]
         setup: dict[str, Any] = {
@@ -266,32 +260,6 @@ class TuningStudy:
 def model_folder(trial: FrozenTrial | Trial) -> str:
     """The name of the folder of a trial's model; a trial that is tried again keeps it."""
     return str(trial.user_attrs.get(FOLDER, f"trial-{trial.number:04d}"))
-
-
-class _Watch:
-    """Who still counts. Only this machine's clock is asked: clocks of others may differ."""
-
-    def __init__(self, runner: str) -> None:
-        self._runner = runner
-        self._last = -math.inf
-        self._seen: dict[str, tuple[Any, float]] = {}
-
-    def count(self, study: optuna.Study) -> bool:
-        """Write another number than before; False when it is not yet time to."""
-        if time.monotonic() < self._last + BEAT:
-            return False
-        self._last = time.monotonic()
-        study.set_user_attr(f"{BEATS}{self._runner}", time.time_ns())
-        return True
-
-    def dead(self, runner: str, attributes: Mapping[str, Any]) -> bool:
-        """Whether ``runner`` has not counted for :data:`SILENCE` seconds, as seen from here."""
-        now, beat = time.monotonic(), attributes.get(f"{BEATS}{runner}")
-        known, since = self._seen.get(runner, (None, now))
-        if runner not in self._seen or known != beat:
-            self._seen[runner] = (beat, now)
-            return False
-        return now - since > SILENCE
 
 
 def _clip(value: Any) -> str:
