@@ -20,7 +20,7 @@ from caloforge.models.registry import published_networks
 from caloforge.models.schedule import one_cycle
 from caloforge.models.twostage.resnet import ResNet
 from caloforge.runtime import shower_noise
-from caloforge.showers import Provenance
+from caloforge.showers import Provenance, Showers
 from caloforge.store import write_showers
 from helpers import random_showers
 from two_stage_cases import SMALL, batch_of, fresh, known_showers, learn
@@ -58,7 +58,7 @@ def test_a_gate_is_a_small_function_of_its_own_cell() -> None:
         network.gates.bias.copy_(torch.tensor([2.0, 3.0, 0.5, 1.0, -1.0, 0.25]))
     out = network(torch.tensor([[0.4, -0.8]]), torch.ones(1, 1), torch.ones(1, 1))
     first, second = 2.0 * math.tanh(0.5 * 0.4) - 0.4, 3.0 * math.tanh(-0.8) - 0.8 * 0.25
-    assert out[0].tolist() == pytest.approx([first, second], rel=1e-6)
+    assert out[0].tolist() == pytest.approx([first, second], rel=1e-4)
 
 
 def test_one_cycle_by_hand_and_as_torch_has_it() -> None:
@@ -144,14 +144,12 @@ def test_layers_without_energy_stay_without(kind: str) -> None:
     sizes = (4, 1, 3, 2)
     grids = [CartesianGrid(nx=n, ny=1, dx=1.0, dy=1.0) for n in sizes]
     layers = tuple(Layer(z=float(k), thickness=1.0, segmentation=g) for k, g in enumerate(grids))
-    showers = random_showers(64, Calorimeter(name="t", layers=layers), occupancy=1.0)
-    dense = showers.dense()
-    dense[:, 5:] = 0.0
-    showers = type(showers).from_dense(
-        showers.calorimeter, showers.incident, dense, showers.provenance
-    )
-    model = fresh(kind, showers)
-    learn(model, batch_of(showers), 30)
+    showers = random_showers(64, Calorimeter(name="t", layers=layers))
+    rng, dense = np.random.default_rng(0), np.zeros((64, 10))
+    dense[:, :5] = showers.incident.energy[:, None] * rng.uniform(0.01, 0.02, (64, 5))
+    showers = Showers.from_dense(showers.calorimeter, showers.incident, dense, showers.provenance)
+    model = fresh(kind, showers, energy_steps=60, energy_rate=5e-3)
+    learn(model, batch_of(showers), 60)
     model.eval()
     noise = torch.from_numpy(shower_noise(3, 0, 64, model.latent.size, "normal"))
     with torch.no_grad():
