@@ -57,6 +57,13 @@ def test_every_layer_is_scaled_to_its_energy_and_cut_at_the_threshold() -> None:
     assert cells.numpy() == pytest.approx(np.array(expected), rel=1e-9)
 
 
+def test_shares_below_the_cut_are_empty() -> None:
+    split = LayerShares(two_and_one(), cut=1e-2)
+    cells = split.cells(tensor([0.009, 0.1, 1.0, 0.0, 0.5, 0.01]), tensor([8.0, 3.0, 5.1]))
+    expected = [[0.0, 8.0, 3.0, 0.0, 5.0, 0.1]]
+    assert cells.numpy() == pytest.approx(np.array(expected), rel=1e-8)
+
+
 def test_a_layer_of_noise_alone_is_empty() -> None:
     split = LayerShares(two_and_one())
     cells = split.cells(tensor([4e-6, 1e-6, 1.0, 0.0, 0.0, 0.0]), tensor([8.0, 3.0, 0.0]))
@@ -78,8 +85,8 @@ def test_noise_is_added_to_shares_and_inwards_on_the_ends_of_variables() -> None
 def test_logits_by_hand() -> None:
     value = torch.tensor([0.0, 0.25, 0.5, 1.0], dtype=torch.float64)
     pulled = np.array([0.0, 0.25, 0.5, 1.0]) * (1.0 - 2e-6) + 1e-6
-    assert to_logit(value, 1e-6).numpy() == pytest.approx(np.log(pulled / (1.0 - pulled)), abs=1e-9)
-    assert from_logit(to_logit(value, 1e-6), 1e-6).numpy() == pytest.approx(value.numpy(), abs=1e-9)
+    assert to_logit(value).numpy() == pytest.approx(np.log(pulled / (1.0 - pulled)), abs=1e-9)
+    assert from_logit(to_logit(value)).numpy() == pytest.approx(value.numpy(), abs=1e-9)
 
 
 @settings(deadline=None, max_examples=40)

@@ -20,7 +20,7 @@ from caloforge.models.registry import published_networks
 from caloforge.models.schedule import one_cycle
 from caloforge.models.twostage.resnet import ResNet
 from caloforge.runtime import shower_noise
-from caloforge.showers import Provenance
+from caloforge.showers import Provenance, Showers
 from caloforge.store import write_showers
 from helpers import random_showers
 from two_stage_cases import SMALL, batch_of, fresh, known_showers, learn
@@ -58,7 +58,7 @@ def test_a_gate_is_a_small_function_of_its_own_cell() -> None:
         network.gates.bias.copy_(torch.tensor([2.0, 3.0, 0.5, 1.0, -1.0, 0.25]))
     out = network(torch.tensor([[0.4, -0.8]]), torch.ones(1, 1), torch.ones(1, 1))
     first, second = 2.0 * math.tanh(0.5 * 0.4) - 0.4, 3.0 * math.tanh(-0.8) - 0.8 * 0.25
-    assert out[0].tolist() == pytest.approx([first, second], rel=1e-6)
+    assert out[0].tolist() == pytest.approx([first, second], rel=1e-4)
 
 
 def test_one_cycle_by_hand_and_as_torch_has_it() -> None:
@@ -79,34 +79,31 @@ def test_one_cycle_by_hand_and_as_torch_has_it() -> None:
     assert np.array(rates) / 2.0 == pytest.approx(np.array(shares), abs=0.02)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_energies_and_profile_are_learned(kind: str) -> None:
-    """Known showers: the visible share, its spread, the layers' parts, and the middle cells."""
-    showers = known_showers(512)
-    model = fresh(kind, showers, energy_steps=400, **shape_steps(kind), energy_rate=5e-3)
-    losses = learn(model, batch_of(showers), 400)
-    for name in ("energies", "shapes"):
-        first, last = (
-            [step[name] for step in losses[part]] for part in (slice(10), slice(-10, None))
-        )
-        assert np.mean(last) < np.mean(first)
+@pytest.mark.parametrize(
+    ("kind", "steps", "rate"),
+    [("coupling-flow", 120, 5e-3), ("flow-matching", 400, 6e-3), ("diffusion", 400, 1e-2)],
+)
+def test_known_showers_are_learned(kind: str, steps: int, rate: float) -> None:
+    """The visible share, its spread, the layers' parts, hits, and the middle cells."""
+    showers = known_showers(256)
+    rates = {"energy_rate": 5e-3, "shape_rate": rate}
+    model = fresh(kind, showers, energy_steps=steps, shape_steps=steps, **rates)
+    learn(model, batch_of(showers), steps)
     model.eval()
-    condition = torch.from_numpy(known_showers(256, 1).incident.energy.astype(np.float32))[:, None]
+    condition = batch_of(known_showers(256, 1)).condition
     noise = torch.from_numpy(shower_noise(3, 0, 256, model.latent.size, "normal"))
     with torch.no_grad():
         energy = model(condition, noise).double()
-    ratio = (energy.sum(-1) / condition[:, 0]).numpy()
-    assert ratio.mean() == pytest.approx(0.05, rel=0.02)
-    assert ratio.std() == pytest.approx(0.005, rel=0.3)
-    profile = (energy.view(-1, 4, 25).sum(-1) / energy.sum(-1, keepdim=True)).mean(0)
-    assert profile.numpy() == pytest.approx([0.1, 0.4, 0.3, 0.2], rel=0.05)
-    middle = energy.view(-1, 4, 25)[:, :, 12].sum(-1) / energy.sum(-1)
-    assert middle.mean().item() == pytest.approx(0.5, abs=0.12)
-
-
-def shape_steps(kind: str) -> dict[str, float]:
-    """Enough for the shapes of the known showers."""
-    return {} if kind == "diffusion" else {"shape_steps": 400, "shape_rate": 3e-3}
+    total = energy.sum(-1)
+    ratio = total / condition[:, 0]
+    assert ratio.mean().item() == pytest.approx(0.05, rel=0.02)
+    assert ratio.std().item() == pytest.approx(0.005, rel=0.3)
+    layers = energy.view(-1, 4, 25)
+    profile = (layers.sum(-1) / total[:, None]).mean(0)
+    assert profile.numpy() == pytest.approx(np.array([0.1, 0.4, 0.3, 0.2]), rel=0.05)
+    middle = layers[:, :, 12].sum(-1) / total
+    assert middle.mean().item() == pytest.approx(0.5, abs=0.15)
+    assert (energy > 0).double().mean().item() == pytest.approx(0.52, abs=0.1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,14 +141,12 @@ def test_layers_without_energy_stay_without(kind: str) -> None:
     sizes = (4, 1, 3, 2)
     grids = [CartesianGrid(nx=n, ny=1, dx=1.0, dy=1.0) for n in sizes]
     layers = tuple(Layer(z=float(k), thickness=1.0, segmentation=g) for k, g in enumerate(grids))
-    showers = random_showers(64, Calorimeter(name="t", layers=layers), occupancy=1.0)
-    dense = showers.dense()
-    dense[:, 5:] = 0.0
-    showers = type(showers).from_dense(
-        showers.calorimeter, showers.incident, dense, showers.provenance
-    )
-    model = fresh(kind, showers)
-    learn(model, batch_of(showers), 30)
+    showers = random_showers(64, Calorimeter(name="t", layers=layers))
+    rng, dense = np.random.default_rng(0), np.zeros((64, 10))
+    dense[:, :5] = showers.incident.energy[:, None] * rng.uniform(0.01, 0.02, (64, 5))
+    showers = Showers.from_dense(showers.calorimeter, showers.incident, dense, showers.provenance)
+    model = fresh(kind, showers, energy_steps=60, energy_rate=5e-3)
+    learn(model, batch_of(showers), 60)
     model.eval()
     noise = torch.from_numpy(shower_noise(3, 0, 64, model.latent.size, "normal"))
     with torch.no_grad():
@@ -187,8 +182,11 @@ def test_resuming_is_bit_for_bit(kind: str, tmp_path: Path) -> None:
 def test_exports_with_all_its_steps(kind: str, tmp_path: Path) -> None:
     """The graph is compared with torch on export."""
     showers = known_showers(24)
-    steps = {"flow-matching": {"steps": 2, "energy_solver_steps": 2}, "diffusion": {"steps": 2}}
-    blocks = {} if kind == "flow-matching" else {"energy_blocks": 2}
-    model = fresh(kind, showers, **steps.get(kind, {"blocks": 2}), **blocks).eval()
+    least: dict[str, dict[str, int]] = {
+        "coupling-flow": {"blocks": 2, "energy_blocks": 2},
+        "flow-matching": {"steps": 2, "energy_solver_steps": 1},
+        "diffusion": {"steps": 2, "energy_blocks": 2},
+    }
+    model = fresh(kind, showers, **least[kind]).eval()
     artifact = save_artifact(tmp_path / "m", model, Provenance(step="test"))
     assert export_onnx(artifact, tmp_path / "m.onnx").stat().st_size > 1000

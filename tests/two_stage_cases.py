@@ -18,9 +18,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "coupling-flow": {**FLOW, "blocks": 4, "hidden": [32], "bins": 6, "bound": 8.0},
     "flow-matching": {
         **{"width": 64, "energy_width": 64, "energy_blocks": 2},
-        **{"steps": 8, "energy_solver_steps": 8},
+        **{"gates": True, "steps": 8, "energy_solver_steps": 8},
     },
-    "diffusion": {**FLOW, "width": 64, "shape_steps": 400, "shape_rate": 2e-3, "steps": 8},
+    "diffusion": {
+        **{**FLOW, "width": 64, "gates": True, "shape_steps": 400, "shape_rate": 3e-3},
+        **{"steps": 8, "sigma_max": 10.0},
+    },
 }
 """Kinds and configurations that learn the known showers in a moment."""
 

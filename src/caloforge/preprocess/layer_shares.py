@@ -19,7 +19,7 @@ import torch
 from caloforge.geometry import Calorimeter
 
 NOISE = 5e-6
-"""Width of the uniform noise on shares; smaller shares are empty cells."""
+"""Width of the uniform noise on shares."""
 
 TINY = 1e-10
 
@@ -29,11 +29,14 @@ class LayerShares:
 
     Args:
         calorimeter: its layers may have different numbers of cells.
-        noise: shares below this (and energy variables as near to 0 or 1) mean none (or all).
+        noise: width of the uniform noise; energy variables as near to 0 or 1 are at this end.
+        cut: smaller shares are empty cells; the width of the noise where it is not given.
     """
 
-    def __init__(self, calorimeter: Calorimeter, noise: float = NOISE) -> None:
-        self.noise = noise
+    def __init__(
+        self, calorimeter: Calorimeter, noise: float = NOISE, cut: float | None = None
+    ) -> None:
+        self.noise, self.cut = noise, noise if cut is None else cut
         self.threshold = calorimeter.cell_threshold
         self.sizes = [int(size) for size in np.diff(calorimeter.layer_offset)]
 
@@ -54,10 +57,10 @@ class LayerShares:
     def cells(self, shares: torch.Tensor, layers: torch.Tensor) -> torch.Tensor:
         """Shares (B, n_cells) and layer energies (B, L) in MeV -> cells (B, n_cells) in MeV.
 
-        Shares below the noise are empty, every layer is scaled to its energy, and at last cells
+        Shares below the cut are empty, every layer is scaled to its energy, and at last cells
         below the calorimeter's threshold are zero.
         """
-        kept = torch.where(shares < self.noise, 0.0, shares)
+        kept = torch.where(shares < self.cut, 0.0, shares)
         energy = kept * self.spread(layers / (self.layer_energies(kept) + TINY))
         return torch.where(energy < self.threshold, 0.0, energy)
 

@@ -17,18 +17,18 @@ from torch import nn
 from caloforge.geometry import Calorimeter
 from caloforge.preprocess.layer_shares import NOISE, LayerShares
 
-NOISE_PER_DELTA = 5.0
-"""Width of the noise over the distance that logits keep from 0 and 1 (published: 5e-6, 1e-6)."""
+DELTA = 1e-6
+"""How far logits stay away from 0 and 1."""
 
 LEAST_SPREAD = 1e-6
 
 
-def to_logit(value: torch.Tensor, delta: float) -> torch.Tensor:
+def to_logit(value: torch.Tensor, delta: float = DELTA) -> torch.Tensor:
     """Logit of a number in [0, 1] that is first mapped to [delta, 1 - delta]."""
     return torch.logit((value * (1.0 - 2.0 * delta) + delta).clamp(delta, 1.0 - delta))
 
 
-def from_logit(value: torch.Tensor, delta: float) -> torch.Tensor:
+def from_logit(value: torch.Tensor, delta: float = DELTA) -> torch.Tensor:
     """The inverse of :func:`to_logit`, for any real number."""
     return (torch.sigmoid(value) - delta) / (1.0 - 2.0 * delta)
 
@@ -39,8 +39,9 @@ class ShowerScaling(nn.Module):
     Args:
         calorimeter: any.
         columns: the condition's columns; the incident energy comes first.
-        noise: width of the uniform noise on shares; a fifth of it is how far logits stay away from
-            0 and 1.
+        noise: width of the uniform noise on shares.
+        delta: how far logits stay away from 0 and 1.
+        cut: smaller shares are empty cells; the width of the noise where it is not given.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class ShowerScaling(nn.Module):
         calorimeter: Calorimeter,
         columns: Sequence[str] = ("energy",),
         noise: float = NOISE,
+        delta: float = DELTA,
+        cut: float | None = None,
     ) -> None:
         super().__init__()
-        self.split = LayerShares(calorimeter, noise)
-        self.columns, self.delta = tuple(columns), noise / NOISE_PER_DELTA
+        self.split = LayerShares(calorimeter, noise, cut)
+        self.columns, self.delta = tuple(columns), delta
         layers, cells = calorimeter.n_layers, calorimeter.n_cells
         self.condition_low: torch.Tensor = nn.Buffer(torch.zeros(len(self.columns)))
         self.condition_high: torch.Tensor = nn.Buffer(torch.ones(len(self.columns)))

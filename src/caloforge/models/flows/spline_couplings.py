@@ -21,6 +21,10 @@ from caloforge.models.twostage import Stage
 
 LOG_2PI = math.log(2.0 * math.pi)
 
+SMALL = 0.1
+"""Of the last linear layers at first: splines begin near the identity, where the density is
+nearly right; else they move numbers by a good part of their bound."""
+
 
 class SplineCouplings(Stage):
     """A density of (B, features) given (B, context), and how to draw from it.
@@ -83,6 +87,9 @@ class _Coupling(nn.Module):
         for before, after in pairwise(sizes):
             parts += [nn.Linear(before, after), nn.ReLU()]
         self.network = nn.Sequential(*parts[:-1])
+        with torch.no_grad():
+            for parameter in parts[-2].parameters():
+                parameter.mul_(SMALL)
 
     def forward(self, noise: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """From noise to data, (B, features)."""

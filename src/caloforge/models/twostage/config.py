@@ -9,9 +9,11 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 from caloforge.models.base import ModelConfig
 from caloforge.models.precision import Inference
 from caloforge.preprocess.layer_shares import NOISE
+from caloforge.preprocess.shower_scaling import DELTA
 
 Column = Literal["energy", "theta", "phi", "x", "y", "z"]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Small = Annotated[float, Field(gt=0.0, lt=0.1)]
 Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 Bins = Annotated[int, Field(ge=2)]
 
@@ -21,8 +23,14 @@ class TwoStageConfig(ModelConfig):
 
     condition: tuple[Column, ...] = ("energy",)
     """Incident columns that the showers depend on; the energy comes first."""
-    noise: PositiveFloat = NOISE
+    noise: Small = NOISE
     """Width of the uniform noise on the cells' shares of their layers' energies."""
+    delta: Small = DELTA
+    """How far the logits of shares stay away from 0 and 1: the larger, the narrower are empty
+    cells among the hit ones."""
+    cut: Small | None = None
+    """Shares below this are empty cells; the width of the noise when absent. Where real hits begin
+    well above the noise, a cut between them keeps blurred empty cells from becoming hits."""
 
     energy_steps: PositiveInt
     shape_steps: PositiveInt

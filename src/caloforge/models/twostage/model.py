@@ -46,7 +46,9 @@ class TwoStage(GradientModel):
         super().__init__(calorimeter, config)
         assert isinstance(config, TwoStageConfig)
         self.condition_columns = config.condition
-        self.scaling = ShowerScaling(calorimeter, config.condition, config.noise)
+        self.scaling = ShowerScaling(
+            calorimeter, config.condition, config.noise, config.delta, config.cut
+        )
         known = len(config.condition)
         self.energies = self._energy_stage(calorimeter.n_layers, known)
         self.shapes = self._shape_stage(calorimeter.n_cells, known + calorimeter.n_layers)
@@ -71,8 +73,9 @@ class TwoStage(GradientModel):
         return {
             "energies": "u_0 = visible / incident, then each layer's part of what is left; logits",
             "shapes": "logits of the cells' parts of their layer, standardised",
-            "noise": self.config.noise,
+            "noise": self.scaling.split.noise,
             "delta": self.scaling.delta,
+            "cut": self.scaling.split.cut,
         }
 
     def forward(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
