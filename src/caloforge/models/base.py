@@ -94,6 +94,9 @@ class ShowerModel(nn.Module, ABC):
     condition_columns: tuple[str, ...] = ("energy",)
     """Incident columns that ``forward`` takes, in order (MeV, rad, mm)."""
 
+    particles: tuple[int, ...] = ()
+    """PDG codes that ``forward`` knows, where ``pdg`` is one of its columns; none: any."""
+
     home: ClassVar[str] = "lcd-ecal-25"
     """The shipped detector that the published sizes are for; others may do as well."""
 

@@ -122,12 +122,19 @@ def initialise(layers: Sequence[nn.Module], how: Initializer) -> None:
         elif how == "glorot_uniform":
             nn.init.xavier_uniform_(weight)
         else:
-            fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(weight)
-            # Keras cuts at two sigma and widens, so that the variance stays 2 / (in + out)
-            sigma = math.sqrt(2.0 / (fan_in + fan_out)) / 0.87962566103423978
-            nn.init.trunc_normal_(weight, std=sigma, a=-2 * sigma, b=2 * sigma)
+            glorot_normal(weight)
         if isinstance(layer.bias, torch.Tensor):
             nn.init.zeros_(layer.bias)
+
+
+def glorot_normal(weight: torch.Tensor) -> None:
+    """Fill ``weight`` with Keras' glorot_normal.
+
+    Keras cuts at two sigma and widens, so that the variance stays 2 / (in + out).
+    """
+    fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(weight)
+    sigma = math.sqrt(2.0 / (fan_in + fan_out)) / 0.87962566103423978
+    nn.init.trunc_normal_(weight, std=sigma, a=-2 * sigma, b=2 * sigma)
 
 
 def mean_absolute_percentage_error(target: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
