@@ -9,7 +9,8 @@ import torch
 from caloforge.errors import GeometryError
 from caloforge.geometry import load_detector
 from caloforge.models import TrainingBatch, TrainingSample, build_model
-from caloforge.models.threedgan.fixed import ENERGY_UNIT, ThreeDGAN
+from caloforge.models.threedgan import ThreeDGAN
+from caloforge.models.threedgan.adversarial import ENERGY_UNIT
 from caloforge.preprocess import EnergyScaling, GridImage
 from caloforge.showers import Showers
 from helpers import lcd_showers

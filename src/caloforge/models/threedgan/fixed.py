@@ -12,6 +12,7 @@ are those of its public training scripts.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -56,11 +57,9 @@ class ThreeDGANConfig(AdversarialConfig):
     neutral and charged pions have their own, :data:`EXPECTED_SUMS`."""
 
 
-class ThreeDGAN(Adversarial):
-    """3DGAN for 25 x 25 x 25 cells and normal incidence."""
+class FixedAngle(Adversarial):
+    """What the GANs for 25 x 25 x 25 cells and normal incidence share: all but the networks."""
 
-    kind = "3dgan"
-    config_class = ThreeDGANConfig
     image_shape = IMAGE_SHAPE
 
     def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:
@@ -77,10 +76,9 @@ class ThreeDGAN(Adversarial):
             *self._particle_head(),
         )
 
+    @abstractmethod
     def _make_networks(self) -> None:
-        classes = len(self.config.classes)
-        self.generator = Generator(self.config.latent_size, classes)
-        self.discriminator = Discriminator(classes)
+        """Set ``generator`` and ``discriminator``."""
 
     @property
     def latent(self) -> Latent:
@@ -145,9 +143,11 @@ class ThreeDGAN(Adversarial):
     ) -> torch.Tensor:
         """sum(ECAL) in network units that a shower of this E (and class) deposits on average."""
         value = self._ratio(energy, self.config.expected_sum)
-        for number, code in enumerate(self.particles if label is not None else ()):
-            if code in EXPECTED_SUMS:
-                value = torch.where(label == number, self._ratio(energy, EXPECTED_SUMS[code]), value)
+        for number, code in enumerate(self.particles):
+            if label is not None and code in EXPECTED_SUMS:
+                value = torch.where(
+                    label == number, self._ratio(energy, EXPECTED_SUMS[code]), value
+                )
         return value * energy * self.config.scale
 
     @staticmethod
@@ -156,3 +156,18 @@ class ThreeDGAN(Adversarial):
         for coefficient in polynomial:
             value = value * energy + coefficient
         return value
+
+
+class ThreeDGAN(FixedAngle):
+    """3DGAN for 25 x 25 x 25 cells and normal incidence."""
+
+    kind = "3dgan"
+    config_class = ThreeDGANConfig
+
+    generator: Generator
+    discriminator: Discriminator
+
+    def _make_networks(self) -> None:
+        classes = len(self.config.classes)
+        self.generator = Generator(self.config.latent_size, classes)
+        self.discriminator = Discriminator(classes)
