@@ -42,7 +42,7 @@ NO_PADDING: Sides = ((0, 0), (0, 0), (0, 0))
 WIDE = 1 << 20
 """A neighbourhood of more numbers than this per image is not laid out as one matrix."""
 
-RUN = 4
+RUN = 2
 """So many neighbours along z share one row of the matrix then."""
 
 

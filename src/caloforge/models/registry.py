@@ -13,9 +13,13 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models.base import ShowerModel
 from caloforge.models.layered import Layered
 from caloforge.models.library import Library
-from caloforge.models.threedgan import ThreeDGAN
+from caloforge.models.threedgan import ThreeDGAN, ThreeDGANAngle
+from caloforge.models.triforce import TriforceGAN
+from caloforge.models.twodgan import TwoDGAN
 
-_KINDS: dict[str, type[ShowerModel]] = {kind.kind: kind for kind in (ThreeDGAN, Library, Layered)}
+_KINDS: dict[str, type[ShowerModel]] = {
+    kind.kind: kind for kind in (ThreeDGAN, ThreeDGANAngle, TwoDGAN, TriforceGAN, Library, Layered)
+}
 
 
 def model_kinds() -> dict[str, type[ShowerModel]]:
