@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from caloforge.geometry import Calorimeter
 from caloforge.models import draws
-from caloforge.models.base import Latent, ModelConfig, TrainingBatch
+from caloforge.models.base import Latent, ModelConfig, TrainingBatch, Update
 from caloforge.models.keras import mean_absolute_percentage_error
 from caloforge.models.precision import dtype_of
 from caloforge.models.threedgan.adversarial import (
@@ -129,7 +129,7 @@ class ThreeDGANAngle(Adversarial):
 
     # --------------------------------------------------------------- training
 
-    def training_step(self, batch: TrainingBatch, update: Any) -> dict[str, torch.Tensor]:
+    def training_step(self, batch: TrainingBatch, update: Update) -> dict[str, torch.Tensor]:
         """The step of the lineage, on the showers with enough energy (on all if none has it)."""
         enough = batch.energy.sum(1) > 1000.0 * self.config.least_sum
         if bool(enough.any()):
