@@ -37,6 +37,23 @@ def test_upsampling_repeats_voxels() -> None:
     assert np.array_equal(larger, expected)
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(5, 3), (5, 2), (4, 2)])
+def test_a_transposed_convolution_spreads_as_tensorflow_does(kernel: int, stride: int) -> None:
+    """The voxel q feeds output q * stride + i - front, front being the smaller half (SAME)."""
+    layer = keras.ConvTranspose2d(1, 1, kernel, stride)
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(1.0, kernel * kernel + 1).reshape(1, 1, kernel, kernel))
+        layer.bias.zero_()  # type: ignore[union-attr]
+    image = torch.rand(1, 1, 4, 3)
+    expected = np.zeros((4 * stride, 3 * stride))
+    front = (kernel - stride) // 2
+    for x, y, i, j in np.ndindex(4, 3, kernel, kernel):
+        to = x * stride + i - front, y * stride + j - front
+        if 0 <= to[0] < expected.shape[0] and 0 <= to[1] < expected.shape[1]:
+            expected[to] += image[0, 0, x, y].item() * layer.weight[0, 0, i, j].item()
+    assert layer(image)[0, 0].detach().numpy() == pytest.approx(expected, rel=1e-5)
+
+
 def test_batch_norm_keeps_99_percent() -> None:
     layer = keras.batch_norm(1)
     layer.train()

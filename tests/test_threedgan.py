@@ -9,9 +9,11 @@ import torch
 from caloforge.errors import GeometryError
 from caloforge.geometry import load_detector
 from caloforge.models import TrainingBatch, TrainingSample, build_model
-from caloforge.models.threedgan.fixed import ENERGY_UNIT, ThreeDGAN
+from caloforge.models.threedgan import ThreeDGAN
+from caloforge.models.threedgan.adversarial import ENERGY_UNIT
 from caloforge.preprocess import EnergyScaling, GridImage
 from caloforge.showers import Showers
+from gan_cases import Recorder, count
 from helpers import lcd_showers
 
 
@@ -29,34 +31,9 @@ def model(sample: Showers) -> ThreeDGAN:
     return built.train()
 
 
-class Recorder:
-    """Stands in for the optimizer steps and records what each of them saw."""
-
-    def __init__(self, model: ThreeDGAN) -> None:
-        self.model = model
-        self.names: list[str] = []
-        self.with_gradient: list[set[str]] = []
-
-    def __call__(self, optimizer: str, loss: torch.Tensor, parts: object) -> None:
-        self.model.zero_grad()
-        loss.backward()
-        self.names.append(optimizer)
-        self.with_gradient.append(
-            {
-                key.split(".")[0]
-                for key, p in self.model.named_parameters()
-                if p.grad is not None and bool(p.grad.abs().sum() > 0)
-            }
-        )
-
-
-def batch(sample: Showers, n: int = 4) -> TrainingBatch:
-    condition = torch.from_numpy(sample.incident.energy[:n].astype(np.float32))[:, None]
-    return TrainingBatch(condition, torch.from_numpy(sample[:n].dense()))
-
-
-def count(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+def batch(sample: Showers) -> TrainingBatch:
+    condition = torch.from_numpy(sample.incident.energy[:4].astype(np.float32))[:, None]
+    return TrainingBatch(condition, torch.from_numpy(sample[:4].dense()))
 
 
 def test_parameter_counts_are_the_published_ones(model: ThreeDGAN) -> None:

@@ -12,7 +12,13 @@ import torch
 os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras")
 
+from caloforge.geometry import load_detector  # noqa: E402
+from caloforge.models.threedgan.angle_networks import (  # noqa: E402
+    AngleDiscriminator,
+    AngleGenerator,
+)
 from caloforge.models.threedgan.fixed_networks import Discriminator, Generator  # noqa: E402
+from caloforge.models.threedgan.measured_angle import MeasuredAngle  # noqa: E402
 
 
 def keras_generator() -> Any:
@@ -52,6 +58,48 @@ def keras_discriminator() -> Any:
     flat = layers.Flatten()(layers.AveragePooling3D(2)(x))
     heads = [layers.Dense(1, activation="sigmoid")(flat), layers.Dense(1)(flat)]
     return keras.Model(image, heads)
+
+
+def keras_angle_generator() -> Any:
+    """Layer by layer as in Eur. Phys. J. C 82 (2022) 386 (variable angle)."""
+    layers = keras.layers
+    stack = [
+        keras.Input((256,)),
+        layers.Dense(5184),
+        layers.Reshape((9, 9, 8, 8)),
+        layers.UpSampling3D((6, 6, 6)),
+        layers.Conv3D(8, (6, 6, 8), activation="relu"),
+        layers.BatchNormalization(epsilon=1e-6),
+    ]
+    for padding, kernel in (*3 * [((2, 2, 1), (4, 4, 6))], ((1, 1, 0), (3, 3, 5))):
+        stack += [
+            layers.ZeroPadding3D(padding),
+            layers.Conv3D(6, kernel, activation="relu"),
+            layers.BatchNormalization(epsilon=1e-6),
+        ]
+    stack += [
+        layers.ZeroPadding3D((1, 1, 0)),
+        layers.Conv3D(6, (3, 3, 3), activation="relu"),
+        layers.Conv3D(1, (2, 2, 2), activation="relu"),
+    ]
+    return keras.Sequential(stack)
+
+
+def keras_angle_discriminator() -> Any:
+    layers = keras.layers
+    image = keras.Input((51, 51, 25, 1))
+    x = layers.Conv3D(16, (5, 6, 6), padding="same")(image)
+    x = layers.Dropout(0.2)(layers.LeakyReLU()(x))
+    for padding in (1, 1, 0):
+        x = layers.Conv3D(8, (5, 6, 6))(layers.ZeroPadding3D((0, 0, padding))(x))
+        x = layers.Dropout(0.2)(layers.BatchNormalization()(layers.LeakyReLU()(x)))
+    flat = layers.Flatten()(layers.AveragePooling3D(2)(x))
+    heads = [layers.Dense(1, activation="sigmoid")(flat), layers.Dense(1)(flat)]
+    return keras.Model(image, heads)
+
+
+def trainable(model: Any) -> int:
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
 def randomise(model: Any, seed: int) -> None:
@@ -123,6 +171,36 @@ def test_discriminator_is_the_published_one() -> None:
     assert torch.sigmoid(logit).numpy() == pytest.approx(real, rel=1e-4)
     assert ours_energy.numpy() == pytest.approx(energy, rel=1e-4, abs=1e-5)
     assert total.numpy() == pytest.approx(image.sum(axis=(1, 2, 3)), rel=1e-5)
+
+
+def test_the_generator_at_an_angle_is_the_published_one() -> None:
+    reference = keras_angle_generator()
+    assert trainable(reference) == 1_364_983
+    randomise(reference, 15)  # one of the seeds with which no layer is dead
+    ours = AngleGenerator().eval()
+    copy_weights(reference, ours)
+    latent = np.random.default_rng(6).normal(size=(2, 256)).astype(np.float32)
+    expected = np.asarray(reference(latent, training=False).detach())[..., 0]
+    with torch.no_grad():
+        found = ours(torch.from_numpy(latent))[:, 0].numpy()
+        inferred = ours.infer(torch.from_numpy(latent).double())[:, 0].numpy()
+    assert expected.max() > 0
+    assert np.abs(found - expected).max() <= 2e-5 * expected.max()
+    assert np.abs(inferred - expected).max() <= 2e-5 * expected.max()
+
+
+def test_the_discriminator_at_an_angle_is_the_published_one() -> None:
+    reference = keras_angle_discriminator()
+    assert trainable(reference) == 87_354
+    randomise(reference, 7)
+    ours = AngleDiscriminator(MeasuredAngle(load_detector("lcd-ecal")), 0.85).eval()
+    copy_weights(reference, ours)
+    image = np.random.default_rng(8).exponential(size=(2, 51, 51, 25)).astype(np.float32)
+    real, energy = (np.asarray(v.detach())[:, 0] for v in reference(image[..., None]))
+    with torch.no_grad():
+        logit, ours_energy, *_ = ours(torch.from_numpy(image)[:, None])
+    assert torch.sigmoid(logit).numpy() == pytest.approx(real, rel=1e-4)
+    assert ours_energy.numpy() == pytest.approx(energy, rel=1e-4, abs=1e-5)
 
 
 def test_one_keras_training_step_moves_our_weights_alike() -> None:

@@ -76,7 +76,8 @@ def _in_and_out(model: Model) -> dict[str, Any]:
     """What a generator takes, or what a predictor tells."""
     if isinstance(model, ShowerModel):
         latent = {"size": model.latent.size, "distribution": model.latent.distribution}
-        return {"condition": list(model.condition_columns), "latent": latent}
+        particles = {"particles": list(model.particles)} if model.particles else {}
+        return {"condition": list(model.condition_columns), **particles, "latent": latent}
     if isinstance(model, Predictor):
         return {"classes": list(model.classes), "targets": list(model.targets)}
     raise ModelError(f"'{model.kind}' neither generates nor predicts; no artifact can hold it")

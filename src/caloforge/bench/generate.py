@@ -135,7 +135,9 @@ def _opened(model: str | Path, names: Sequence[str]) -> Iterable[Engine]:
 
 
 def _of(engine: Engine, size: int, energy: str) -> Call:
-    incident = with_impact(engine, particles(size, energy), 0, 0)
+    kinds = engine.description["config"].get("classes")
+    shot = particles(size, energy, particle=str(kinds[0]) if kinds else None)
+    incident = with_impact(engine, shot, 0, 0)
     condition = condition_of(engine, incident)
     latent = engine.description["latent"]
 

@@ -61,13 +61,13 @@ def export_onnx(model: str | Path | Artifact, output: str | Path) -> Path:
 
 
 def _metadata(artifact: Artifact) -> dict[str, Any]:
-    columns = {"energy": "MeV", "theta": "rad", "phi": "rad", "x": "mm", "y": "mm", "z": "mm"}
-    columns["pdg"] = "PDG code"
+    angles = {"theta": "rad", "phi": "rad"}
+    units = {"energy": "MeV", "pdg": "PDG code", **angles, "x": "mm", "y": "mm", "z": "mm"}
     return {
         **artifact.description,
         "geometry": artifact.calorimeter.to_yaml(),
         "inputs": {
-            "condition": [f"{name} [{columns[name]}]" for name in artifact.model.condition_columns],
+            "condition": [f"{name} [{units[name]}]" for name in artifact.model.condition_columns],
             "noise": f"{artifact.model.latent.size} numbers, {artifact.model.latent.distribution}",
         },
         "output": "energy [MeV] per cell, layer by layer; cells below the threshold are zero",
@@ -84,7 +84,7 @@ def _example(artifact: Artifact, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         elif name == "theta":
             condition[:, column] = np.pi / 2
         elif name == "pdg":
-            condition[:, column] = np.resize(model.preprocessing().get("classes", [11]), n)
+            condition[:, column] = np.resize(model.particles or (11,), n)
     noise = shower_noise(0, 0, n, model.latent.size, model.latent.distribution)
     return torch.from_numpy(condition), torch.from_numpy(noise)
 

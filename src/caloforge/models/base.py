@@ -101,6 +101,9 @@ class Model(nn.Module, ABC):
     """Incident columns (MeV, rad, mm) that the model takes in training, in order: a generator's
     condition, a predictor's truth."""
 
+    particles: tuple[int, ...] = ()
+    """PDG codes that ``forward`` knows, where ``pdg`` is one of its columns; none: any."""
+
     home: ClassVar[str] = "lcd-ecal-25"
     """The shipped detector that the published sizes are for; others may do as well."""
 

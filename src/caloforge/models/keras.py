@@ -41,20 +41,54 @@ class ZeroPad3d(nn.Module):
         return F.pad(x, self.padding)
 
 
+class SamePad2d(nn.Module):
+    """The zeros that ``padding="same"`` puts around a stride-1 convolution of this kernel."""
+
+    def __init__(self, kernel: tuple[int, int]) -> None:
+        super().__init__()
+        self.padding = _same(kernel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, X, Y) -> padded."""
+        return F.pad(x, self.padding)
+
+
 class SamePad3d(nn.Module):
     """The zeros that ``padding="same"`` puts around a stride-1 convolution of this kernel."""
 
     def __init__(self, kernel: tuple[int, int, int]) -> None:
         super().__init__()
-        sides: list[int] = []
-        for size in reversed(kernel):
-            front = (size - 1) // 2
-            sides += [front, size - 1 - front]
-        self.padding = sides
+        self.padding = _same(kernel)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, X, Y, Z) -> padded."""
         return F.pad(x, self.padding)
+
+
+def _same(kernel: Sequence[int]) -> list[int]:
+    """Zeros in front of and behind every axis, the last axis first: one more behind if even."""
+    sides: list[int] = []
+    for size in reversed(kernel):
+        front = (size - 1) // 2
+        sides += [front, size - 1 - front]
+    return sides
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """Conv2DTranspose with ``padding="same"``: (B, C, X, Y) -> (B, C', stride * X, stride * Y).
+
+    Of the k - stride surplus positions of an axis the smaller half is cut in front.
+    """
+
+    def __init__(self, channels: int, filters: int, kernel: int, stride: int) -> None:
+        super().__init__(channels, filters, kernel, stride)
+        self.front = ((kernel - stride) // 2,) * 2
+
+    def forward(self, x: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        """Upsampled by the stride."""
+        x0, y0 = self.front
+        size_x, size_y = (n * s for n, s in zip(x.shape[2:], self.stride, strict=True))
+        return super().forward(x)[:, :, x0 : x0 + size_x, y0 : y0 + size_y]
 
 
 class UpSampling3D(nn.Module):
@@ -98,6 +132,11 @@ class Dropout(nn.Module):
 def batch_norm(channels: int, epsilon: float = 1e-3) -> nn.BatchNorm3d:
     """BatchNormalization with Keras' momentum 0.99."""
     return nn.BatchNorm3d(channels, eps=epsilon, momentum=0.01)
+
+
+def batch_norm_2d(channels: int) -> nn.BatchNorm2d:
+    """BatchNormalization of 2-D images with Keras' momentum 0.99 and epsilon 0.001."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 def channels_last(network: nn.Module) -> None:

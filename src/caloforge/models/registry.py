@@ -19,13 +19,18 @@ from caloforge.models.layered import Layered
 from caloforge.models.library import Library
 from caloforge.models.predictors import PREDICTORS, Predictor
 from caloforge.models.recurrent import Recurrent
-from caloforge.models.threedgan import ThreeDGAN
+from caloforge.models.threedgan import ThreeDGAN, ThreeDGANAngle
+from caloforge.models.triforce import TriforceGAN
+from caloforge.models.twodgan import TwoDGAN
 from caloforge.models.vae import ConvVAE, DenseVAE
 
 _GENERATORS: tuple[type[ShowerModel], ...] = (
     Layered,
     Library,
     ThreeDGAN,
+    ThreeDGANAngle,
+    TwoDGAN,
+    TriforceGAN,
     CaloGAN,
     LAGAN,
     DenseVAE,

@@ -63,13 +63,11 @@ def condition_of(engine: Engine, incident: Incident) -> NDArray[np.float32]:
 
 
 def _check_particles(engine: Engine, incident: Incident) -> None:
-    """Refuse particles that a model with ``classes`` was not made for."""
-    classes = engine.description.get("preprocessing", {}).get("classes")
-    if classes is None:
-        return
-    unknown = np.setdiff1d(incident["pdg"], classes)
-    if len(unknown):
+    """Refuse particles that the model was not made for, where it says for which."""
+    known = engine.description.get("particles", [])
+    unknown = np.setdiff1d(incident["pdg"], known)
+    if known and len(unknown):
         raise ModelError(
-            f"this model knows the particles {', '.join(map(str, classes))} (PDG codes), not "
+            f"this model knows the particles {', '.join(map(str, known))} (PDG codes), not "
             f"{unknown[0]:.0f}; ask for one of them with --particle, or give them with --like"
         )

@@ -101,6 +101,7 @@ class CaloGAN(GradientModel):
             )
         if config.classes:
             self.condition_columns = ("energy", "pdg")
+        self.particles = config.classes
         self.scaling = EnergyScaling(factor=1.0, threshold=calorimeter.cell_threshold)
         classes = len(config.classes)
         self.generator = Generator(config.latent_size, SHAPES, config.attention, classes)
@@ -113,10 +114,9 @@ class CaloGAN(GradientModel):
         return Latent(self.config.latent_size)
 
     def preprocessing(self) -> dict[str, Any]:
-        """Cell scaling, the unit of the incident energy, the particles."""
-        known = {"classes": list(self.config.classes)} if self.config.classes else {}
+        """Cell scaling, and the unit of the incident energy."""
         unit = UNIT_GEV * MEV_PER_GEV
-        return {"cells": self.scaling.model_dump(), "energy_unit_mev": unit, **known}
+        return {"cells": self.scaling.model_dump(), "energy_unit_mev": unit}
 
     def forward(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Showers in MeV per cell, see :meth:`ShowerModel.forward`; NaN for unknown particles."""

@@ -77,6 +77,7 @@ class LAGAN(GradientModel):
                 f"lagan makes one layer of {SIZE} x {SIZE} cells, '{calorimeter.name}' has "
                 f"{len(shapes)} layers, the first of {shapes[0]}; use jet-image-25"
             )
+        self.particles = config.classes
         self.scaling = EnergyScaling(factor=config.scale, threshold=calorimeter.cell_threshold)
         self.generator = Generator(config.latent_size)
         self.discriminator = Discriminator()
@@ -87,8 +88,8 @@ class LAGAN(GradientModel):
         return Latent(self.config.latent_size)
 
     def preprocessing(self) -> dict[str, Any]:
-        """Cell scaling and the two particles."""
-        return {"cells": self.scaling.model_dump(), "classes": list(self.config.classes)}
+        """Cell scaling."""
+        return {"cells": self.scaling.model_dump()}
 
     def forward(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Jets in MeV per cell, see :meth:`ShowerModel.forward`; NaN for unknown particles."""

@@ -24,15 +24,16 @@ from caloforge.models.keras import (
     channels_last,
     initialise,
 )
+from caloforge.models.threedgan.particle_tag import TaggedGenerator
 
 IMAGE_SHAPE = (25, 25, 25)
 
 
-class Generator(nn.Module):
+class Generator(TaggedGenerator):
     """Latent vector (B, latent) times E -> image (B, 1, 25, 25, 25)."""
 
-    def __init__(self, latent_size: int = 200) -> None:
-        super().__init__()
+    def __init__(self, latent_size: int = 200, classes: int = 0) -> None:
+        super().__init__(latent_size, classes)
         self.dense = nn.Linear(latent_size, 7 * 7 * 8 * 8)
         first = nn.Conv3d(8, 64, (6, 6, 8))
         second = nn.Conv3d(64, 6, (6, 5, 8))
@@ -76,9 +77,12 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image (B, 1, 25, 25, 25) -> real/fake logit, E (in 100 GeV) and sum(ECAL), each (B,)."""
+    """Image (B, 1, 25, 25, 25) -> real/fake logit, E (in 100 GeV) and sum(ECAL), each (B,).
 
-    def __init__(self) -> None:
+    With ``classes`` the logits of the particles (B, classes) follow.
+    """
+
+    def __init__(self, classes: int = 0) -> None:
         super().__init__()
         first = nn.Conv3d(1, 32, (5, 5, 5))
         layers: list[nn.Module] = [SamePad3d((5, 5, 5)), first, LeakyReLU(), Dropout(0.2)]
@@ -90,11 +94,13 @@ class Discriminator(nn.Module):
         self.features = nn.Sequential(*layers, nn.AvgPool3d(2))
         self.real = nn.Linear(10648, 1)
         self.energy = nn.Linear(10648, 1)
-        initialise([*convolutions, self.real, self.energy], "glorot_uniform")
+        self.particle = nn.Linear(10648, classes) if classes else None
+        heads = [head for head in (self.real, self.energy, self.particle) if head is not None]
+        initialise([*convolutions, *heads], "glorot_uniform")
         channels_last(self)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The three heads; the first is a logit (no sigmoid)."""
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The heads; the first is a logit (no sigmoid)."""
         features = self.features(image.contiguous(memory_format=torch.channels_last_3d))
         flat = features.permute(0, 2, 3, 4, 1).flatten(1).float()
         with torch.autocast(image.device.type, enabled=False):
@@ -102,4 +108,5 @@ class Discriminator(nn.Module):
                 self.real(flat).squeeze(1),
                 self.energy(flat).squeeze(1),
                 image.float().sum(dim=(1, 2, 3, 4)),
+                *(() if self.particle is None else (self.particle(flat),)),
             )
