@@ -142,8 +142,7 @@ def test_an_objective_is_a_figure_or_the_mean_of_a_group() -> None:
     assert separation.read(METRICS).error == pytest.approx(0.02)
     assert auc.read(METRICS).value == 0.7
     assert auc.read(METRICS).error == 0.02
-    assert auc.better(0.8, 0.7)
-    assert separation.better(0.7, 0.8)
+    assert (auc.maximise, separation.maximise) == (True, False)
     assert time.read(METRICS | {"generation_ms": 3.0}).value == 3.0
     missing = METRICS | {"separation": {"hits": 0.2, "depth": None, "sparsity": 0.1}}
     assert separation.read(missing).value is None

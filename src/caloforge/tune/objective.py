@@ -82,10 +82,6 @@ class Objective:
         error = float(np.mean(errors)) if len(errors) == len(figures) else None
         return Figure(float(np.mean(values)), error)
 
-    def better(self, one: float, other: float) -> bool:
-        """Whether ``one`` is better than ``other``."""
-        return one > other if self.maximise else one < other
-
 
 def parse_objectives(texts: Sequence[str]) -> tuple[Objective, ...]:
     """Several objectives, no name twice; the mean separation power when there are none.

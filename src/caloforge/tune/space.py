@@ -84,11 +84,9 @@ class Dimension:
     @property
     def ends(self) -> list[Value]:
         """The values that must do in the recipe if all do."""
-        return list(self.choices) if self.choices else [self._number(v) for v in self._limits]
-
-    @property
-    def _limits(self) -> tuple[float, float]:
-        return self.low, self.high
+        return (
+            list(self.choices) if self.choices else [self._number(v) for v in (self.low, self.high)]
+        )
 
     def _number(self, value: float) -> float | int:
         return int(value) if self.whole else float(value)
