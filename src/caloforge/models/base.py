@@ -138,6 +138,10 @@ class ShowerModel(nn.Module, ABC):
 class GradientModel(ShowerModel):
     """Trained by gradient steps. The global torch RNG is seeded before every step."""
 
+    in_parts: ClassVar[bool] = True
+    """Whether ``training_step`` may see a batch in parts (``training.accumulate``). It may not if it
+    counts its steps in the model's state."""
+
     def prepare(self, sample: TrainingSample) -> None:
         """Look at the training sample once, before the first step (ranges, means)."""
 
