@@ -103,7 +103,8 @@ def _fit_directly(
     begin = time.monotonic()
     _claim(folder, resume=False)
     model.fit(data)
-    return {"training_steps": 0, "training_seconds": round(time.monotonic() - begin, 1)}
+    seconds = round(time.monotonic() - begin, 1)
+    return {"training_steps": 0, "training_seconds": seconds, "waiting_for_data_seconds": 0.0}
 
 
 def _provenance(
