@@ -1,4 +1,4 @@
-"""``python -m caloforge.cli.one_process``: one of the processes of ``caloforge train --devices N``."""
+"""One of the processes that ``caloforge train --devices N`` starts."""
 
 from __future__ import annotations
 

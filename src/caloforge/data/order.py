@@ -127,8 +127,8 @@ class BatchPlan:
             )
         if batch_size % part[1]:
             raise ConfigError(
-                f"training.batch_size {batch_size} cannot be shared equally by {part[1]} processes; "
-                f"use a multiple of {part[1]}"
+                f"training.batch_size {batch_size} cannot be shared equally by {part[1]} "
+                f"processes; use a multiple of {part[1]}"
             )
         self.batch_size, self.seed, self.rank = batch_size, seed, rank
         self.size = batch_size // part[1]

@@ -55,7 +55,7 @@ def uniform(n: int, *shape: int, device: torch.device | str = "cpu") -> torch.Te
 
 
 def integers(below: int, n: int, *shape: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """(n, *shape) integers from 0 to ``below`` - 1, ``n`` being this process's part of the batch."""
+    """(n, *shape) integers in [0, below), ``n`` being this process's part of the batch."""
     first, whole = place(n)
     return torch.randint(below, (whole, *shape), device=device)[first : first + n]
 

@@ -91,7 +91,8 @@ class Dropout(nn.Module):
         if not self.training or self.rate == 0.0:
             return x
         if x.device.type == "cpu":
-            return x * _mask(x, self.rate)
+            mask: torch.Tensor = _mask(x, self.rate)
+            return x * mask
         if draws.place(len(x))[1] == len(x):
             return F.dropout(x, self.rate)
         kept = torch.empty_like(x).bernoulli_(
@@ -100,7 +101,7 @@ class Dropout(nn.Module):
         return x * kept.mul_(1.0 / (1.0 - self.rate))
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _mask(x: torch.Tensor, rate: float) -> torch.Tensor:
     """Zeros and 1 / (1 - rate), shaped and ordered in memory like ``x``."""
     size = x.numel() // len(x)

@@ -7,8 +7,6 @@ with the whole batch. Alone, and in eval mode, torch's own layers do the work, b
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -24,7 +22,8 @@ def share_statistics(network: nn.Module) -> None:
     """
     for layer in network.modules():
         if isinstance(layer, _BatchNorm) and not isinstance(layer, _Shared):
-            layer.__class__ = _shared(type(layer))
+            kind = type(layer)
+            layer.__class__ = type(f"Shared{kind.__name__}", (_Shared, kind), {})
 
 
 class _Shared(_BatchNorm):
@@ -35,8 +34,9 @@ class _Shared(_BatchNorm):
         if not self.training or share()[1] == 1:
             normalised: torch.Tensor = super().forward(x)
             return normalised
-        self._check_input_dim(x)
-        mean, variance, count = _statistics(x)
+        self._check_input_dim(x)  # type: ignore[no-untyped-call]
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean, variance, count = _statistics(wide)
         self._remember(mean.detach(), variance.detach() * count / (count - 1.0))
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:
@@ -45,7 +45,8 @@ class _Shared(_BatchNorm):
         if self.affine:
             shift = shift + self.bias
         shape = [1, -1, *[1] * (x.dim() - 2)]
-        return (x.float() * scale.float().view(shape) + shift.float().view(shape)).to(x.dtype)
+        scale, shift = (part.to(wide.dtype).view(shape) for part in (scale, shift))
+        return (wide * scale + shift).to(x.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
@@ -59,16 +60,11 @@ class _Shared(_BatchNorm):
 
 
 def _statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Mean (C,), variance (C,) and number of values of each channel, over all processes; float64."""
+    """Mean and variance (C,) over all processes, and the number of values per channel; float64."""
     over = [axis for axis in range(x.dim()) if axis != 1]
-    variance, mean = torch.var_mean(x.float(), over, correction=0)
+    variance, mean = torch.var_mean(x, over, correction=0)
     mean, variance = mean.double(), variance.double()
     count = torch.full_like(mean[:1], x.numel() / x.shape[1])
     moments = together.total(torch.cat([count, count * mean, count * (variance + mean**2)]))
     count, rest = moments[0].detach(), moments[1:].view(2, -1) / moments[0].detach()
     return rest[0], (rest[1] - rest[0] ** 2).clamp(min=0.0), count
-
-
-@functools.cache
-def _shared(kind: type[_BatchNorm]) -> type[_BatchNorm]:
-    return type(f"Shared{kind.__name__}", (_Shared, kind), {})

@@ -7,7 +7,7 @@ over the processes the gradient is that of the mean loss.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import distributed
@@ -16,19 +16,24 @@ from torch.autograd import Function
 from caloforge.models.draws import share
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def total(x: torch.Tensor) -> torch.Tensor:
     """The sum of ``x`` over all processes, the same on each; ``x`` itself alone."""
-    return x if share()[1] == 1 else cast(torch.Tensor, _Total.apply(x))
+    return x if share()[1] == 1 else _apply(_Total, x)
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def rows_of_all(x: torch.Tensor) -> torch.Tensor:
     """(B, ...) rows of this process -> (W B, ...) rows of all W, in order; ``x`` itself alone.
 
     All processes need equally many rows.
     """
-    return x if share()[1] == 1 else cast(torch.Tensor, _Rows.apply(x))
+    return x if share()[1] == 1 else _apply(_Rows, x)
+
+
+def _apply(function: Any, x: torch.Tensor) -> torch.Tensor:
+    made: torch.Tensor = function.apply(x)
+    return made
 
 
 def _sum(x: torch.Tensor) -> torch.Tensor:

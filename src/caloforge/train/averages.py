@@ -18,8 +18,8 @@ class MovingAverage(pl.Callback):
 
     Args:
         model: where to begin.
-        decay: what the average keeps of itself in a step; in the first steps only (1 + n) / (10 + n),
-            so that it forgets where the training began.
+        decay: what the average keeps of itself in a step; not more than (1 + n) / (10 + n) in step
+            n, so that it forgets where the training began.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -33,6 +33,8 @@ class MovingAverage(pl.Callback):
 
     def on_train_batch_end(self, _: pl.Trainer, module: pl.LightningModule, *__: Any) -> None:
         """After every step."""
+        assert isinstance(module.model, nn.Module)
+        assert isinstance(module.step, int)
         self.update(module.model, module.step)
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from caloforge.models.draws import share
 _LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe", re.IGNORECASE)
 
 
-class ProcessLost(TrainingError):
+class ProcessLostError(TrainingError):
     """Another process of this training is gone."""
 
 
@@ -24,14 +24,14 @@ def lost_processes_named() -> Iterator[None]:
     """Turn what torch raises when another process has died into one clear error.
 
     Raises:
-        ProcessLost: another process is gone.
+        ProcessLostError: another process is gone.
     """
     try:
         yield
     except RuntimeError as error:
         named = isinstance(error, distributed.DistError) or _LOST.search(str(error))
         if share()[1] > 1 and named:
-            raise ProcessLost(
+            raise ProcessLostError(
                 "another process of this training is gone; continue from the last checkpoint with "
                 "the same command and --resume, on as many processes as there are"
             ) from error
@@ -65,12 +65,12 @@ def average_gradients(parameters: Sequence[nn.Parameter], failed: bool) -> bool:
     device = parameters[0].device
     flags = [float(failed), *(float(p.grad is not None) for p in parameters)]
     parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    flat = torch.cat([torch.tensor(flags, device=device), *(g.float().reshape(-1) for g in parts)])
+    flat = torch.cat([torch.tensor(flags, device=device), *(g.reshape(-1) for g in parts)])
     distributed.all_reduce(flat)
     anywhere = flat[: len(flags)].tolist()
     if anywhere[0] > 0:
         return True
-    means = (flat[len(flags) :] / world).split([p.numel() for p in parameters])
+    means = torch.split(flat[len(flags) :] / world, [p.numel() for p in parameters])
     for parameter, gradient, mean, there in zip(
         parameters, parts, means, anywhere[1:], strict=True
     ):

@@ -21,8 +21,8 @@ class TrainingConfig(BaseModel):
     devices: PositiveInt | None = None
     """Processes on this machine, one for each GPU; under torchrun or srun theirs when absent."""
     accumulate: PositiveInt = 1
-    """Work through a process's rows of a batch in so many parts, one after the other, to save memory.
-    Batch normalisation then sees a part at a time; all else is as without."""
+    """Work through a process's rows of a batch in so many parts, to save memory. Then batch
+    normalisation sees a part at a time; all else is as without."""
     channels_last: bool = False
     """Keep convolution weights channels-last; 3dgan always does."""
     compile: bool = False

@@ -52,7 +52,9 @@ def launch(module: str, request: Mapping[str, Any], processes: int) -> Any:
 class _Process:
     """One of the processes; only the first one may print to the terminal."""
 
-    def __init__(self, module: str, request: Mapping[str, Any], rank: int, world: int, port: int):
+    def __init__(
+        self, module: str, request: Mapping[str, Any], rank: int, world: int, port: int
+    ) -> None:
         variables = {
             "RANK": rank,
             "LOCAL_RANK": rank,
@@ -190,7 +192,7 @@ def _signals_go_to(processes: list[_Process]) -> Iterator[None]:
         return
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        signal.signal(number, old[number])
+        signal.signal(number, old[signal.Signals(number)])
         for process in processes:
             process.signal(signal.SIGTERM)
 

@@ -34,7 +34,8 @@ def compile_networks(model: nn.Module, device: torch.device) -> None:
         raise ConfigError(
             "training.compile=true needs triton for GPUs; pip install triton, or leave it out"
         )
-    if device.type == "cpu" and not any(map(shutil.which, [os.environ.get("CXX", ""), *_COMPILERS])):
+    compilers = [os.environ.get("CXX", ""), *_COMPILERS]
+    if device.type == "cpu" and not any(map(shutil.which, compilers)):
         raise ConfigError(
             f"training.compile=true needs a C++ compiler ({', '.join(_COMPILERS)} or CXX); install "
             "one, or leave it out"

@@ -90,7 +90,8 @@ class GradientRun:
 
         The first process's model is then on the CPU, with the averaged weights if there are any.
         """
-        make_folder(self.logs)
+        if self.processes.first:
+            make_folder(self.logs)
         first = self._resume() if resume else 0
         if first == 0 and self.processes.first:
             shutil.rmtree(self.logs / TENSORBOARD, ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from caloforge import errors
 from caloforge.errors import CaloforgeError, one_line
-from caloforge.train.collectives import ProcessLost
+from caloforge.train.collectives import ProcessLostError
 
 
 def serve(work: Callable[[dict[str, Any]], Any]) -> None:
@@ -46,6 +46,6 @@ def _described(error: BaseException) -> dict[str, Any]:
     return {
         "kind": kinds[0] if kinds else "TrainingError",
         "text": str(error) if known else f"{type(error).__name__}: {one_line(error)}",
-        "lost": isinstance(error, ProcessLost),
+        "lost": isinstance(error, ProcessLostError),
         "trace": traceback.format_exc(),
     }
