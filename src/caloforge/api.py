@@ -16,10 +16,12 @@ from caloforge.errors import ConfigError
 from caloforge.export import export_onnx
 from caloforge.generate import open_engine
 from caloforge.geometry import Calorimeter, load_detector
-from caloforge.models import Trainable, build_any
+from caloforge.models import Trainable, all_kinds, build_any
 from caloforge.runtime import Engine, shower_batches
 from caloforge.showers import Incident, Provenance, Showers, input_digests
 from caloforge.train import fit_model
+from caloforge.train.launch import launch
+from caloforge.train.processes import find_processes
 
 
 def train(
@@ -38,7 +40,7 @@ def train(
         data: one or many store files of training showers.
         output: artifact folder to write.
         overrides: ``key.sub=value`` changes to the recipe (a name or a file).
-        resume: continue an interrupted run of the same recipe and data.
+        resume: continue an interrupted run of the same recipe and data, on any number of processes.
         quiet: no progress bar.
 
     Raises:
@@ -48,6 +50,16 @@ def train(
         raise ConfigError("overrides change a recipe's name or file; edit the Recipe itself")
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     paths = [data] if isinstance(data, str | Path) else list(data)
+    if _starts_others(chosen):
+        request = {
+            "recipe": chosen.to_dict(),
+            "data": [str(path) for path in paths],
+            "output": str(output),
+            "resume": resume,
+            "quiet": quiet,
+        }
+        assert chosen.training.devices is not None
+        return Path(launch("caloforge.cli.one_process", request, chosen.training.devices))
     expected = load_detector(chosen.detector) if chosen.detector else None
     stored = StoredBlocks(paths, expected)
     torch.manual_seed(chosen.training.seed)  # the initial weights
@@ -66,6 +78,13 @@ def train(
         resume=resume,
         quiet=quiet,
     )
+
+
+def _starts_others(recipe: Recipe) -> bool:
+    """Whether this process only starts those that train."""
+    several = (recipe.training.devices or 1) > 1
+    learns_in_steps = issubclass(all_kinds()[recipe.kind], Trainable)
+    return several and learns_in_steps and find_processes().launcher == "none"
 
 
 class Model:

@@ -21,6 +21,9 @@ def train(
     overrides: list[str] = typer.Option(
         [], "--set", help="Change the recipe: training.epochs=3, model.learning_rate=1e-4."
     ),
+    devices: int | None = typer.Option(
+        None, "--devices", min=1, help="Processes on this machine, one for each GPU."
+    ),
     resume: bool = typer.Option(
         False, "--resume", help="Continue an interrupted run from its checkpoint."
     ),
@@ -33,12 +36,19 @@ def train(
 
       caloforge train 3dgan-cpu --data showers.h5 -o model --set training.epochs=3
 
+      caloforge train 3dgan --data showers.h5 -o model --devices 4
+
       caloforge train library --data showers.h5 -o library
     """
     from caloforge.api import train as run
     from caloforge.artifact import read_description
+    from caloforge.train.processes import find_processes
 
+    if devices is not None:
+        overrides = [*overrides, f"training.devices={devices}"]
     path = run(recipe, data, output, overrides=overrides, resume=resume, quiet=quiet)
+    if not find_processes().first:
+        return  # one of them tells
     source = read_description(path)["provenance"]["source"]
     summary = (
         f"{path}: trained on {source['training_showers']} showers, "

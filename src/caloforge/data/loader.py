@@ -229,7 +229,7 @@ class _Stream:
             following.ask(self._workers, self._rooms)
 
     def _buffer(self) -> Floats:
-        shape = (self._loader.plan.batch_size, self._loader.source.calorimeter.n_cells)
+        shape = (self._loader.plan.size, self._loader.source.calorimeter.n_cells)
         if not self._loader._reuse:
             return np.empty(shape, np.float32)
         if len(self._buffers) < self._loader._ahead + self._loader._keep:

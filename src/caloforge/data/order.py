@@ -94,11 +94,14 @@ class BatchPlan:
         batch_size: showers per batch and rank.
         seed: same seed, same batches.
         rank: this process, 0 to ``world`` - 1.
-        world: how many processes share the sample.
+        world: how many processes share the sample, each with batches of its own.
+        part: (k, n): of every batch this process gets rows k/n to (k+1)/n; so n processes together
+            have the batches of one, and each reads all of the sample.
         pool_hits: how much is shuffled at once.
 
     Raises:
-        ConfigError: the sample is smaller than one batch on every rank, or no such rank.
+        ConfigError: the sample is smaller than one batch on every rank, no such rank, or a batch
+            has no n equal parts.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class BatchPlan:
         *,
         rank: int = 0,
         world: int = 1,
+        part: tuple[int, int] = (0, 1),
         pool_hits: int = POOL_HITS,
     ) -> None:
         self.n_showers = sum(map(len, blocks))
@@ -121,7 +125,15 @@ class BatchPlan:
                 f"{' of each process' if world > 1 else ''}; use --set "
                 f"training.batch_size={max(most, 1)} or give more data"
             )
+        if batch_size % part[1]:
+            raise ConfigError(
+                f"training.batch_size {batch_size} cannot be shared equally by {part[1]} "
+                f"processes; use a multiple of {part[1]}"
+            )
         self.batch_size, self.seed, self.rank = batch_size, seed, rank
+        self.size = batch_size // part[1]
+        """Showers of a batch that this process gets."""
+        self._first = part[0] * self.size
         self.steps_per_epoch = self.n_showers // (batch_size * world)
         self._blocks, self._pool_hits = blocks, pool_hits
         self._epochs: dict[int, Epoch] = {}
@@ -136,8 +148,8 @@ class BatchPlan:
     def place(self, step: int) -> tuple[int, int, int]:
         """(epoch, start, stop): where in an epoch's stream the batch of ``step`` lies."""
         epoch, batch = divmod(step, self.steps_per_epoch)
-        start = (self.rank * self.steps_per_epoch + batch) * self.batch_size
-        return epoch, start, start + self.batch_size
+        start = (self.rank * self.steps_per_epoch + batch) * self.batch_size + self._first
+        return epoch, start, start + self.size
 
     def end_of_epoch(self) -> int:
         """Behind this rank's part of an epoch's stream."""

@@ -152,6 +152,10 @@ class ShowerModel(Model):
 class Trainable(Model):
     """Trained by gradient steps. The global torch RNG is seeded before every step."""
 
+    in_parts: ClassVar[bool] = True
+    """Whether ``training_step`` may see a batch in parts (``training.accumulate``); not if the
+    model's state counts the steps."""
+
     def prepare(self, sample: TrainingSample) -> None:
         """Look at the training sample once, before the first step (ranges, means)."""
 

@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from caloforge.models import draws
+
 LEAKY_SLOPE = 0.3
 Initializer = Literal["glorot_uniform", "glorot_normal", "he_uniform"]
 
@@ -107,7 +109,8 @@ class Dropout(nn.Module):
     """Dropout whose mask costs a quarter of the random numbers: 16 bits per element.
 
     torch draws one 32-bit number per element, one after the other, on the CPU; on large images
-    that is a quarter of the training time. The rate is exact to 2^-16.
+    that is a quarter of the training time. The rate is exact to 2^-16. The mask of a shower does
+    not depend on the number of processes (on GPUs it does, where torch draws fast).
     """
 
     def __init__(self, rate: float) -> None:
@@ -115,18 +118,31 @@ class Dropout(nn.Module):
         self.rate = rate
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Zero a random fraction ``rate`` and scale the rest up; the identity in eval mode."""
+        """Zero a random fraction ``rate`` of (B, ...) and scale the rest up.
+
+        The identity in eval mode.
+        """
         if not self.training or self.rate == 0.0:
             return x
-        if x.device.type != "cpu":
+        if x.device.type == "cpu":
+            mask: torch.Tensor = _mask(x, self.rate)
+            return x * mask
+        if draws.place(len(x))[1] == len(x):
             return F.dropout(x, self.rate)
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        bits = words.view(torch.int16)[: x.numel()]
-        kept = bits >= round(self.rate * 2**16) - 2**15
-        mask = torch.empty_like(x)  # same memory order as x
-        mask_flat = mask.as_strided((x.numel(),), (1,))
-        torch.mul(kept, 1.0 / (1.0 - self.rate), out=mask_flat)
-        return x * mask
+        kept = torch.empty_like(x).bernoulli_(
+            1.0 - self.rate, generator=draws.generator(len(x), x.device)
+        )
+        return x * kept.mul_(1.0 / (1.0 - self.rate))
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _mask(x: torch.Tensor, rate: float) -> torch.Tensor:
+    """Zeros and 1 / (1 - rate), shaped and ordered in memory like ``x``."""
+    size = x.numel() // len(x)
+    kept = draws.words16(len(x), size) >= round(rate * 2**16) - 2**15
+    mask = torch.empty_like(x) if x.stride(0) == size else torch.empty(x.shape, dtype=x.dtype)
+    torch.mul(kept, 1.0 / (1.0 - rate), out=mask.as_strided(kept.shape, (size, 1)))
+    return mask
 
 
 def batch_norm(channels: int, epsilon: float = 1e-3) -> nn.BatchNorm3d:

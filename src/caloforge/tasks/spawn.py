@@ -38,12 +38,12 @@ def _popen(log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env=_environment(),
+        env=worker_environment(),
     )
 
 
-def _environment() -> dict[str, str]:
-    """Ours; a caloforge that is not installed is found where we found it."""
+def worker_environment() -> dict[str, str]:
+    """Our variables; a caloforge that is not installed is found where we found it."""
     environment = dict(os.environ)
     root = Path(__file__).resolve().parents[2]
     if root.name not in ("site-packages", "dist-packages"):

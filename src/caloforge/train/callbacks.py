@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from caloforge.train.collectives import begin_alike, mean_over_processes
 from caloforge.train.metrics_csv import MetricsCsv
 from caloforge.train.module import TrainingModule
 
@@ -32,6 +33,7 @@ class StopFlag:
     def __init__(self, max_minutes: float | None) -> None:
         self.interrupted = False
         self._end = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self._ours: dict[signal.Signals, Any] = {}
 
     @property
     def out_of_time(self) -> bool:
@@ -50,19 +52,32 @@ class StopFlag:
             yield  # signals belong to the main thread
             return
         old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._ours = {number: signal.getsignal(number) for number in old}
         try:
             yield
         finally:
+            self._ours = {}
             for number, handler in old.items():
                 signal.signal(number, handler)
 
+    def take_back(self) -> None:
+        """Lightning has put a handler of its own in front, which talks to the other processes while
+        they are at something else; put it away.
+        """
+        for number, handler in self._ours.items():
+            signal.signal(number, handler)
+
 
 class AfterStep(pl.Callback):
-    """Log to CSV and TensorBoard, checkpoint at intervals, stop when the flag says so."""
+    """Log to CSV and TensorBoard, checkpoint at intervals, stop when a flag says so.
+
+    All processes stop after the same step, whichever was asked to. The first one alone has a
+    ``csv`` and something to ``save``.
+    """
 
     def __init__(
         self,
-        csv: MetricsCsv,
+        csv: MetricsCsv | None,
         flag: StopFlag,
         save: Callable[[int], None],
         steps_per_epoch: int,
@@ -75,20 +90,42 @@ class AfterStep(pl.Callback):
         self._steps_per_epoch = steps_per_epoch
         self._log_every = log_every
         self._checkpoint_every = checkpoint_every
+        self._first_end = self._last_end = 0.0
+        self._steps = 0
         self.done = 0
+        self.interrupted = False
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Mean over all steps but the first of this session, which has to warm up."""
+        steps = self._steps - 1
+        return (self._last_end - self._first_end) / steps if steps > 0 else None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Before the first step."""
+        self._flag.take_back()
+        begin_alike(module, self.done)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """After every step."""
         assert isinstance(module, TrainingModule)
         self.done = module.step + 1
-        if self.done % self._log_every == 0:
+        asked = {"interrupted": self._flag.interrupted, "out of time": self._flag.out_of_time}
+        here = {**module.losses, **{name: float(value) for name, value in asked.items()}}
+        everywhere = mean_over_processes(here, module.device)
+        stop = [everywhere.pop(name) > 0 for name in asked]
+        module.losses = everywhere
+        self.interrupted = stop[0]
+        if self._csv is not None and self.done % self._log_every == 0:
             self._csv.write(self.done, module.step // self._steps_per_epoch, module.losses)
             if trainer.logger is not None:
                 trainer.logger.log_metrics(module.losses, step=self.done)
-        stop = self._flag.interrupted or self._flag.out_of_time
-        if stop or self.done % self._checkpoint_every == 0:
+        self._last_end = time.monotonic()
+        self._first_end = self._first_end or self._last_end
+        self._steps += 1
+        if any(stop) or self.done % self._checkpoint_every == 0:
             self._save(self.done)
-        if stop:
+        if any(stop):
             trainer.should_stop = True
 
 

@@ -1,7 +1,7 @@
 """Everything a training run needs to go on bit for bit, in one safetensors file, no pickle.
 
 As batches and random numbers are functions of (seed, step), the state is the model's tensors, the
-optimizers' tensors and the number of steps done.
+optimizers' tensors, the moving average's if there is one, and the number of steps done.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from caloforge.artifact import save_tensors
 from caloforge.atomic import atomic_file
 from caloforge.errors import TrainingError
+from caloforge.train.averages import MovingAverage
 
 FILE = "checkpoint.safetensors"
 Optimizers = Mapping[str, torch.optim.Optimizer]
@@ -29,6 +30,7 @@ def save_checkpoint(
     step: int,
     seconds: float,
     identity: Mapping[str, Any],
+    average: MovingAverage | None = None,
 ) -> None:
     """Write the state after ``step`` steps and ``seconds``; ``identity`` says of which run.
 
@@ -40,6 +42,8 @@ def save_checkpoint(
         for number, entries in optimizer.state_dict()["state"].items():
             for key, value in entries.items():
                 tensors[f"optimizer/{name}/{number}/{key}"] = torch.as_tensor(value)
+    if average is not None:
+        tensors |= {f"average/{name}": value for name, value in average.state.items()}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {
         "step": str(step),
@@ -51,9 +55,13 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, model: torch.nn.Module, optimizers: Optimizers, identity: Mapping[str, Any]
+    path: Path,
+    model: torch.nn.Module,
+    optimizers: Optimizers,
+    identity: Mapping[str, Any],
+    average: MovingAverage | None = None,
 ) -> tuple[int, float]:
-    """Restore model and optimizers; return the number of steps done and their seconds.
+    """Restore model, optimizers and average; return the number of steps done and their seconds.
 
     Raises:
         TrainingError: no checkpoint, damaged, or of another run.
@@ -68,6 +76,8 @@ def load_checkpoint(
         model.load_state_dict(_below(tensors, "model/"))
         for name, optimizer in optimizers.items():
             _restore(optimizer, _below(tensors, f"optimizer/{name}/"))
+        if average is not None:
+            average.restore(_below(tensors, "average/"))
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise TrainingError(
             f"{path}: damaged checkpoint ({' '.join(str(error).split())[:150]}); "
@@ -89,9 +99,10 @@ def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tenso
 
 
 def _require_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for key, value in wanted.items():
-        if found.get(key) != json.loads(json.dumps(value)):
+    now = json.loads(json.dumps(wanted))
+    for key in {**now, **found}:
+        if found.get(key) != now.get(key):
             raise TrainingError(
-                f"{path}: belongs to another run: {key} was {found.get(key)}, now {value}; "
+                f"{path}: belongs to another run: {key} was {found.get(key)}, now {now.get(key)}; "
                 "resume with the same recipe, data and seed, or start without --resume"
             )

@@ -88,6 +88,7 @@ class CaloGAN(GradientModel):
     kind = "calogan"
     config_class = CaloGANConfig
     home = "calogan-lar"
+    in_parts = False  # minibatch discrimination sees the whole batch
 
     def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:
         super().__init__(calorimeter, config)

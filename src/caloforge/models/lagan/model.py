@@ -66,6 +66,7 @@ class LAGAN(GradientModel):
     config_class = LAGANConfig
     condition_columns = ("pdg",)
     home = "jet-image-25"
+    in_parts = False  # minibatch discrimination sees the whole batch
 
     def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:
         super().__init__(calorimeter, config)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from caloforge.models import draws
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.field import Field
 from caloforge.models.layered.groups import groups_of
@@ -94,7 +95,7 @@ class Cells(nn.Module):
     def some_latents(self, hits: Hits, features: torch.Tensor) -> torch.Tensor:
         """Learned numbers (B, L, latents) drawn for real cells, see :meth:`encode`."""
         mean, log_variance = self.encode(hits, features)
-        return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        return _drawn(mean, log_variance)
 
     def decode(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """What the decoder says of groups of cells: logit of a hit, place on the grid of spectra.
@@ -139,7 +140,7 @@ class Cells(nn.Module):
             hit_layer: (B, L) layers with hits; the others are not learned from.
         """
         mean, log_variance = self.encode(hits, features)
-        latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        latents = _drawn(mean, log_variance)
         decoded = self.decode(features, latents)
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(-1)
         return {
@@ -201,3 +202,9 @@ class Cells(nn.Module):
         x, y = (self.position[:, hits.layer, hits.cell] - of_layer[:, 2:4].t()).unbind()
         width_x, width_y = of_layer[:, 4:].unbind(1)
         return torch.stack([torch.ones_like(x), x, y, x**2 - width_x**2, y**2 - width_y**2], -1)
+
+
+def _drawn(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """Normal numbers with these means and ln variances, both (B, L, latents)."""
+    noise = draws.normal(*mean.shape, device=mean.device)
+    return mean + noise * (0.5 * log_variance).exp()

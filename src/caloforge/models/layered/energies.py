@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from caloforge.models import draws
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.features import range_of, spread_of
 from caloforge.models.layered.mixtures import Chain, begin_apart, log_density, perceptron
@@ -120,7 +121,7 @@ class EnergyStage(nn.Module):
         on = hits > 0
         last = on & (on.flip(-1).cumsum(-1).flip(-1) == 1)
         share = (energy / left).clamp(1e-7, 1.0 - 1e-7)
-        raw_hits = (hits - torch.rand_like(hits)).clamp(min=1e-3).log()
+        raw_hits = (hits - draws.uniform(*hits.shape, device=hits.device)).clamp(min=1e-3).log()
         of_energy = torch.logit(share) + self.absolute * left.log()
         number = torch.stack([of_energy.float(), raw_hits], dim=-1)
         visible = (total.clamp(min=LEAST_LAYER).log() - condition[:, 0]).float()

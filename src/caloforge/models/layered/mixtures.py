@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from caloforge.models.keras import Dropout
 from caloforge.sampling.mixtures import SPREAD
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -41,7 +42,7 @@ def perceptron(sizes: list[int], *, open_end: bool, dropout: float = 0.0) -> nn.
         if number + 2 < len(sizes) or not open_end:
             parts.append(nn.SiLU())
             if dropout:
-                parts.append(nn.Dropout(dropout))
+                parts.append(Dropout(dropout))
     return nn.Sequential(*parts)
 
 

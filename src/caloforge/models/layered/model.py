@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from caloforge.geometry import Calorimeter
+from caloforge.models import draws
 from caloforge.models.base import (
     GradientModel,
     Latent,
@@ -93,6 +94,7 @@ class Layered(GradientModel):
     kind = "layered"
     config_class = LayeredConfig
     exportable = False
+    in_parts = False  # counts its steps
 
     def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:
         super().__init__(calorimeter, config)
@@ -262,7 +264,7 @@ class Layered(GradientModel):
     def _images(self, batch: TrainingBatch) -> Framed:
         """Random mirror images of the batch."""
         shower, place, energy = self._hits(batch.energy)
-        which = torch.randint(len(self.mirrors), batch.energy.shape[:1], device=energy.device)
+        which = draws.integers(len(self.mirrors), len(batch.energy), device=energy.device)
         place = self.mirrors.places(shower, place, which)
         condition = self.mirrors.conditions(batch.condition, which)
         return self._framed(shower, place, energy, condition)
@@ -346,7 +348,8 @@ class Layered(GradientModel):
         latents = self.cells.some_latents(layers.hits, self._seen(layers))
         standard = self._features(layers, from_line=True)
         shape = standard[..., 2:]
-        shape = shape + torch.randn_like(shape) * torch.tensor(SMEAR, device=shape.device)
+        noise = draws.normal(*shape.shape, device=shape.device)
+        shape = shape + noise * torch.tensor(SMEAR, device=shape.device)
         hit = layers.hit[..., None]
         value = torch.where(hit, torch.cat([shape, latents], dim=-1), 0.0)
         return value, torch.cat([standard[..., :2], hit.float(), layers.crossing], dim=-1)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numba import get_num_threads
 
+from caloforge.models import draws
 from caloforge.models.layered.cells import Cells
 from caloforge.models.layered.config import LayeredConfig
 from caloforge.models.layered.hits import Hits
@@ -59,7 +60,7 @@ class Redraw:
         numbers = moments[..., [0, 2, 3, 4, 5]].flatten(0, 1).double().cpu().numpy()[row]
         said = decoded.flatten(1).cpu().numpy()[row]
         first = begin.flatten().cpu().numpy()[row]
-        keys = torch.randint(2**48, (len(row), 2)).numpy().astype(np.uint64)
+        keys = draws.integers(2**48, size[1], size[2], 2).view(-1, 2).numpy()[row].astype(np.uint64)
         rows = Rows(said, row % size[2], first, every[row], numbers, keys)
         layers, spectra = self._layers(), self._spectra()
         parts = np.array_split(np.arange(len(row)), get_num_threads())

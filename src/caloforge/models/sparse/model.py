@@ -44,6 +44,8 @@ class Drawn(NamedTuple):
 class Sparse(GradientModel):
     """Base of the models that draw sparse cells given their layers' energies."""
 
+    in_parts = False  # counts its steps
+
     config: SparseConfig
 
     def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:

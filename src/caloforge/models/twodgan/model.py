@@ -46,6 +46,7 @@ class TwoDGAN(FixedAngle):
 
     kind = "2dgan"
     config_class = TwoDGANConfig
+    in_parts = False  # counts its steps
     real_label = 0.9
     flips_for_generator = True
 

@@ -41,6 +41,7 @@ class TwoStage(GradientModel):
     """Base of the models of two stages; a child says which."""
 
     config: TwoStageConfig
+    in_parts = False  # counts its steps
 
     def __init__(self, calorimeter: Calorimeter, config: ModelConfig) -> None:
         super().__init__(calorimeter, config)
