@@ -3,6 +3,7 @@
 from caloforge.bench.generate import GEANT4, Timing, bench_generate, best_ratios
 from caloforge.bench.io import IoResult, IoRow, bench_io
 from caloforge.bench.simulate import SimulationTiming, bench_simulate
+from caloforge.bench.train import TrainResult, bench_train
 
 __all__ = [
     "GEANT4",
@@ -10,8 +11,10 @@ __all__ = [
     "IoRow",
     "SimulationTiming",
     "Timing",
+    "TrainResult",
     "bench_generate",
     "bench_io",
     "bench_simulate",
+    "bench_train",
     "best_ratios",
 ]

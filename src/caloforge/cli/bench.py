@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group.command("generate")(generate)
     group.command("simulate")(simulate)
     group.command("io")(io)
+    group.command("train")(train)
     app.add_typer(group, name="bench")
 
 
@@ -167,6 +168,72 @@ def io(
         text = f"a training step of {result.step_ms:g} ms waits for {result.waiting_percent:.2f} %"
         typer.echo(f"{text} of the time")
     typer.echo(f"peak memory of this process: {result.peak_memory_mb:.0f} MB")
+
+
+def train(
+    data: Path = typer.Argument(..., help="A store of lcd-ecal-25 showers."),
+    batch_size: int = typer.Option(8, "--batch", min=1, help="Showers per step and process."),
+    steps: int = typer.Option(3, "--steps", min=1, help="Timed steps of each way and round."),
+    rounds: int = typer.Option(3, "--rounds", min=1, help="How often the ways take turns."),
+    processes: int = typer.Option(2, "--processes", min=2, help="Compared with one."),
+    step_ms: float | None = typer.Option(
+        None, "--step-ms", help="Computation per step for the prediction; that of here if absent."
+    ),
+    latency_us: float | None = typer.Option(
+        None, "--latency", help="Network of the prediction: microseconds per message."
+    ),
+    bandwidth_gb: float | None = typer.Option(
+        None, "--bandwidth", help="Network of the prediction: GB/s of a link."
+    ),
+    json_file: Path | None = typer.Option(
+        None, "--json", help="Write the figures to this file, with the machine's description."
+    ),
+    quiet: bool = QUIET,
+) -> None:
+    """Time 3DGAN's training against a plain port, and on several processes.
+
+    Example:
+
+      caloforge bench train showers.h5
+
+      caloforge bench train showers.h5 --step-ms 150 --latency 5 --bandwidth 12.5
+    """
+    from caloforge.bench import bench_train
+    from caloforge.bench.machine import machine
+
+    result = bench_train(
+        data,
+        batch_size=batch_size,
+        steps=steps,
+        rounds=rounds,
+        processes=processes,
+        step_ms=step_ms,
+        latency_us=latency_us,
+        bandwidth_gb=bandwidth_gb,
+        progress=None if quiet else lambda text: typer.echo(f"measuring {text} ...", err=True),
+    )
+    if json_file is not None:
+        _write(json_file, {"machine": machine(), "data": data.name, **asdict(result)})
+    if quiet:
+        return
+    typer.echo(", ".join(f"{key} {value}" for key, value in machine().items()))
+    for speed in result.speeds:
+        rate = f"{speed.showers_per_second:9.2f} showers/s"
+        typer.echo(f"{speed.what:22s} {rate}  {speed.ratio:.2f} x {result.speeds[0].what}")
+    for row in result.scaling:
+        name = f"{row.processes} process{'es' if row.processes > 1 else ''}, one core each"
+        rate = f"{row.showers_per_second:9.2f} showers/s"
+        typer.echo(f"{name:22s} {rate}  efficiency {100 * row.efficiency:.1f} %")
+    here, network, step = result.here, result.network, result.step
+    for name, link in (("between processes here", here), ("network asked about", network)):
+        numbers = f"{1e6 * link.latency:.3g} us, {link.bandwidth / 1e9:.3g} GB/s"
+        typer.echo(f"{name}: {numbers}")
+    summed = f"{len(step.messages)} sums of {sum(step.messages) / 1e6:.3g} MB in all"
+    typer.echo(f"a step: {1000 * step.seconds:.4g} ms, {summed}; reads {step.read_rate:.3g}/s")
+    for world, efficiency in result.predicted.items():
+        typer.echo(f"predicted on {world:3d} processes: {100 * efficiency:.1f} %")
+    for name, efficiency in result.published.items():
+        typer.echo(f"published, {name}: {100 * efficiency:.0f} %")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

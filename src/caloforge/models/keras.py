@@ -141,8 +141,8 @@ def _mask(x: torch.Tensor, rate: float) -> torch.Tensor:
     size = x.numel() // len(x)
     kept = draws.words16(len(x), size) >= round(rate * 2**16) - 2**15
     mask = torch.empty_like(x) if x.stride(0) == size else torch.empty(x.shape, dtype=x.dtype)
-    torch.mul(kept, 1.0 / (1.0 - rate), out=mask.as_strided(kept.shape, (size, 1)))
-    return mask
+    mask.as_strided(kept.shape, (size, 1)).copy_(kept)
+    return mask.mul_(1.0 / (1.0 - rate))
 
 
 def batch_norm(channels: int, epsilon: float = 1e-3) -> nn.BatchNorm3d:

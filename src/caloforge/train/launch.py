@@ -31,17 +31,24 @@ _PAUSE = 0.02
 _TAIL = 2000
 
 
-def launch(module: str, request: Mapping[str, Any], processes: int) -> Any:
+def launch(
+    module: str,
+    request: Mapping[str, Any],
+    processes: int,
+    variables: Mapping[str, str] | None = None,
+) -> Any:
     """Run ``python -m module`` in several processes; returns what the first one answers.
 
-    Each serves one request, see :func:`caloforge.train.served.serve`. Ctrl-C and SIGTERM are passed
-    on once, so that the processes can stop together; a second one ends them.
+    Each serves one request, see :func:`caloforge.train.served.serve`, with our environment and
+    ``variables``. Ctrl-C and SIGTERM are passed on once, so that the processes can stop together;
+    a second one ends them.
 
     Raises:
         CaloforgeError: the first cause, if processes fail.
         KeyboardInterrupt: Ctrl-C came a second time.
     """
-    with _started(module, request, processes) as all_of_them, _signals_go_to(all_of_them):
+    started = _started(module, request, processes, variables or {})
+    with started as all_of_them, _signals_go_to(all_of_them):
         _wait(all_of_them)
         failed = [process for process in all_of_them if process.failed]
         if failed:
@@ -53,16 +60,15 @@ class _Process:
     """One of the processes; only the first one may print to the terminal."""
 
     def __init__(
-        self, module: str, request: Mapping[str, Any], rank: int, world: int, port: int
+        self,
+        module: str,
+        request: Mapping[str, Any],
+        rank: int,
+        world: int,
+        variables: Mapping[str, str],
     ) -> None:
-        variables = {
-            "RANK": rank,
-            "LOCAL_RANK": rank,
-            "WORLD_SIZE": world,
-            "LOCAL_WORLD_SIZE": world,
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-        }
+        places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
+        given = {**variables, **{name: str(value) for name, value in places.items()}}
         self.rank, self.world = rank, world
         self.ended_by_us = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed in ``close``)
@@ -71,7 +77,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if rank == 0 else self._log,
-            env={**worker_environment(), **{name: str(v) for name, v in variables.items()}},
+            env={**worker_environment(), **given},
             start_new_session=True,  # Ctrl-C comes from us alone
         )
         self.answer: dict[str, Any] = {}
@@ -138,17 +144,19 @@ class _Process:
 
 
 @contextmanager
-def _started(module: str, request: Mapping[str, Any], world: int) -> Iterator[list[_Process]]:
+def _started(
+    module: str, request: Mapping[str, Any], world: int, variables: Mapping[str, str]
+) -> Iterator[list[_Process]]:
     """The processes; none outlives the block.
 
     Raises:
         TrainingError: the machine cannot start so many.
     """
-    port = find_free_network_port()
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
     running: list[_Process] = []
     try:
         for rank in range(world):
-            running.append(_Process(module, request, rank, world, port))
+            running.append(_Process(module, request, rank, world, {**variables, **meeting}))
         yield running
     except OSError as error:
         raise TrainingError(
