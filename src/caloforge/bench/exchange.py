@@ -54,7 +54,7 @@ def _messages(kind: str) -> list[int]:
     share_statistics(model)
     optimizers = model.optimizers()
 
-    def update(optimizer: str, loss: torch.Tensor, _: object) -> None:
+    def update(optimizer: str, loss: torch.Tensor, parts: object) -> None:
         groups = optimizers[optimizer].param_groups
         loss.backward()  # type: ignore[no-untyped-call]
         average_gradients([p for group in groups for p in group["params"]], failed=False)

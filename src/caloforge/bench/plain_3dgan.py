@@ -117,7 +117,7 @@ class PlainThreeDGAN:
         label = torch.where(torch.rand_like(label) < flips, 1.0 - label, label)
         loss = loss_of(heads, label, energy, total)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
 

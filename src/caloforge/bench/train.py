@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from caloforge.bench.scaling import PUBLISHED, WORLDS, Network, Step
 from caloforge.config import load_recipe
 from caloforge.data import BatchPlan, ShowerLoader, StoredBlocks
 from caloforge.errors import ConfigError
-from caloforge.models.threedgan.fixed import ENERGY_UNIT
+from caloforge.models.threedgan.adversarial import ENERGY_UNIT
 from caloforge.preprocess import EnergyScaling, GridImage
 from caloforge.store import open_showers
 from caloforge.train.launch import launch
@@ -125,7 +126,7 @@ def _speeds(data: Path, batch_size: int, steps: int, rounds: int, tell: Tell) ->
     ways: dict[str, Callable[[], float]] = {PLAIN: _plain(data, batch_size, steps)}
     for precision in PRECISIONS:
         options = _options(batch_size, steps, precision)
-        ways[f"caloforge, {precision}"] = lambda options=options: _rate(data, options, 1)
+        ways[f"caloforge, {precision}"] = partial(_rate, data, options, 1)
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, way in ways.items():
