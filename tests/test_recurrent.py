@@ -133,10 +133,10 @@ def test_learns_that_layers_belong_together() -> None:
     model = built(showers, shake=0.0, learning_rate=1e-2, steps=200).train()
     optimizers = model.optimizers()
 
-    def update(name: str, loss: torch.Tensor, parts: object) -> None:
-        optimizers[name].zero_grad()
+    def update(optimizer: str, loss: torch.Tensor, parts: object) -> None:
+        optimizers[optimizer].zero_grad()
         loss.backward()
-        optimizers[name].step()
+        optimizers[optimizer].step()
 
     whole = batch_of(showers)
     for step in range(200):

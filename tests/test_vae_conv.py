@@ -87,8 +87,8 @@ def test_the_weight_of_the_divergence_rises() -> None:
     model.optimizers()
     weights: list[float] = []
 
-    def update(name: str, loss: torch.Tensor, parts: Mapping[str, torch.Tensor]) -> None:
-        if name == "cells":
+    def update(optimizer: str, loss: torch.Tensor, parts: Mapping[str, torch.Tensor]) -> None:
+        if optimizer == "cells":
             rest = loss.detach() - parts["hits"] - parts["levels"]
             weights.append((rest / parts["divergence"]).item())
 
@@ -118,7 +118,7 @@ def test_empty_showers_give_finite_gradients() -> None:
 
     model.optimizers()
 
-    def update(name: str, loss: torch.Tensor, parts: object) -> None:
+    def update(optimizer: str, loss: torch.Tensor, parts: object) -> None:
         loss.backward()
 
     model.training_step(empty, update)

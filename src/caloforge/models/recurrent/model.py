@@ -68,7 +68,7 @@ class Recurrent(Sparse):
 
     def draw(self, energy: torch.Tensor, condition: torch.Tensor, noise: Drawn) -> torch.Tensor:
         """Cells (B, L, C) in MeV, see :meth:`Sparse.draw`."""
-        latents = noise.latents.unflatten(1, (-1, self.config.latents))
+        latents = noise.latents.reshape(-1, self.calorimeter.n_layers, self.config.latents)
         known = self._known(energy, condition)
         drawing = _Drawing(self.layers, self.hurdle)
         rows: torch.Tensor = infer(drawing, known, energy, latents, noise.uniform, noise.normal)

@@ -96,4 +96,4 @@ class Layers(nn.Module):
     ) -> torch.Tensor:
         """Numbers (..., C, size) of a layer's cells."""
         flat: torch.Tensor = self.decoder(torch.cat([memory, told, latents], -1))
-        return flat.unflatten(-1, (self.sizes.cells, self.sizes.size))
+        return flat.reshape(*flat.shape[:-1], self.sizes.cells, self.sizes.size)

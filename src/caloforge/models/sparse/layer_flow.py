@@ -104,7 +104,8 @@ class LayerFlow(nn.Module):
         """Minus ln p per shower of layer energies (B, L) in MeV, in standardised variables."""
         raw = self._raw(layers.double(), condition.double())
         value = ((raw - self.variable_mean) / self.variable_std).clamp(-RANGE, RANGE).float()
-        return -self.flow(self.known(condition)).log_prob(value).mean()
+        density: torch.Tensor = self.flow(self.known(condition)).log_prob(value)
+        return -density.mean()
 
     def forward(self, condition: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
         """Layer energies (B, L) in MeV from conditions (B, C) and normal numbers (B, L)."""
@@ -114,7 +115,8 @@ class LayerFlow(nn.Module):
         left = torch.cumsum(torch.log1p(-u), -1).exp()  # shares of the visible energy
         ahead = torch.cat([torch.ones_like(left[:, :1]), left], -1)
         taken = torch.cat([u, torch.ones_like(u[:, :1])], -1)
-        return raw[:, :1].exp() * condition[:, :1] * ahead * taken
+        visible: torch.Tensor = raw[:, :1].exp() * condition[:, :1]
+        return visible * ahead * taken
 
     def _raw(self, layers: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         u = self.split.variables(layers, condition[:, 0])

@@ -41,7 +41,7 @@ class LayerTable(nn.Module):
         if not self.even:
             end = torch.full_like(cells[:, :1], fill)
             cells = torch.cat([cells, end], 1).index_select(1, self.cell)
-        return cells.unflatten(1, (self.layers, self.columns))
+        return cells.reshape(cells.shape[0], self.layers, self.columns, *cells.shape[2:])
 
     def cells(self, rows: torch.Tensor) -> torch.Tensor:
         """(B, L, C, ...) -> (B, n_cells, ...)."""

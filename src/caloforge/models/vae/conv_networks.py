@@ -96,7 +96,7 @@ class Decoder(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(B, L + n) -> (B, x, y, depth, size)."""
-        image = self.dense(inputs).unflatten(1, (*self.coarse, -1)).permute(0, 4, 1, 2, 3)
+        image = self._image(self.dense(inputs)).permute(0, 4, 1, 2, 3)
         image = self.second(self.middle(self.first(image)))
         return self._cut(self.last(image).permute(0, 2, 3, 4, 1))
 
@@ -108,9 +108,13 @@ class Decoder(nn.Module):
                 x = x @ layer.weight.to(x.dtype).T + layer.bias.to(x.dtype)
             else:
                 x = matmul3d.run(nn.Sequential(layer), x)
-        image = matmul3d.run(self.first, x.unflatten(1, (*self.coarse, -1)))
+        image = matmul3d.run(self.first, self._image(x))
         image = matmul3d.run(self.second, _transposed(image, self.middle))
         return self._cut(_transposed(image, self.last))
+
+    def _image(self, flat: torch.Tensor) -> torch.Tensor:
+        """(B, n) -> the coarse image (B, X, Y, Z, C)."""
+        return flat.reshape(flat.shape[0], *self.coarse, -1)
 
     def _cut(self, image: torch.Tensor) -> torch.Tensor:
         x, y, z = self.shape
@@ -130,8 +134,9 @@ def _transposed(image: torch.Tensor, layer: nn.ConvTranspose3d) -> torch.Tensor:
     """
     weight = layer.weight.to(image.dtype)  # (C, C', 2, 2, 2)
     matrix = weight.permute(0, 2, 3, 4, 1).reshape(len(weight), -1)
-    fine = (image @ matrix).unflatten(-1, (STEP, STEP, STEP, -1))  # (B, X, Y, Z, 2, 2, 2, C')
+    x, y, z = image.shape[1:4]
+    fine = (image @ matrix).reshape(-1, x, y, z, STEP, STEP, STEP, weight.shape[1])
     beside = fine.permute(0, 1, 4, 2, 5, 3, 6, 7)
-    whole = beside.flatten(1, 2).flatten(2, 3).flatten(3, 4)
+    whole = beside.reshape(-1, STEP * x, STEP * y, STEP * z, weight.shape[1])
     assert layer.bias is not None
     return whole + layer.bias.to(image.dtype)

@@ -73,7 +73,8 @@ class Decoder(nn.Module):
 
     def forward(self, latents: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """The sigmoid of what comes out is a cell's share of the incident energy."""
-        return self.usual + self.last(self.hidden(torch.cat([latents, condition], dim=-1)))
+        apart: torch.Tensor = self.last(self.hidden(torch.cat([latents, condition], dim=-1)))
+        return self.usual + apart
 
 
 def _hidden(sizes: Sequence[int]) -> nn.Sequential:
