@@ -54,9 +54,13 @@ def sample() -> Showers:
     return lcd_showers(24, seed=4)
 
 
+SEEDS = {"3dgan-angle": 2}
+"""Other seeds than 1, for random weights with which a last ReLU leaves something."""
+
+
 def fitted(kind: str, sample: Showers) -> ShowerModel:
     """A model that has seen the sample, if only for a moment."""
-    torch.manual_seed(1)
+    torch.manual_seed(SEEDS.get(kind, 1))
     model = build_model(kind, sample.calorimeter)
     if isinstance(model, DirectModel):
         model.fit(sample)
