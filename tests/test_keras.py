@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from caloforge.models import keras
 
@@ -132,3 +133,16 @@ def test_dropout_gradient_is_its_mask() -> None:
     y.sum().backward()
     assert x.grad is not None
     assert torch.equal(x.grad, y.detach())
+
+
+def test_what_is_repeatable_on_gpus_gives_the_same_numbers() -> None:
+    x = torch.randn(2, 3, 5, 4, 7, dtype=torch.float64, requires_grad=True)
+    for ours, torchs in (
+        (keras.repeat_voxels(x, (2.0, 3.0, 1.0)), F.interpolate(x, scale_factor=[2.0, 3.0, 1.0])),
+        (keras.block_means(x, 2), F.avg_pool3d(x, 2)),
+    ):
+        assert torch.allclose(ours, torchs, rtol=1e-14, atol=1e-15)
+        weight = torch.randn(ours.shape, dtype=torch.float64)
+        gradients = [torch.autograd.grad((y * weight).sum(), x)[0] for y in (ours, torchs)]
+        assert torch.allclose(*gradients, rtol=1e-13, atol=1e-15)
+    assert torch.equal(keras.AveragePooling3D(2)(x), F.avg_pool3d(x, 2))

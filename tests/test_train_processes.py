@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from caloforge.errors import ConfigError, OutputError, TrainingError
 from caloforge.store import write_showers
 from caloforge.train.launch import launch
 from caloforge.train.processes import Processes, find_processes
+from caloforge.train.served import _stop_with_parent
 from helpers import random_showers
 from training_process import model_of, processes, showers_of, variables, work
 
@@ -195,6 +201,14 @@ if what == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 if what == "hang":
     time.sleep(600)
+if what == "wait":
+    stops = []
+    signal.signal(signal.SIGTERM, lambda *_: stops.append(1))
+    open(f"ready{rank}", "w").close()
+    while not stops:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    what = f"interrupted by {len(stops)} signal"
 error = {"kind": "OutputError", "text": what, "lost": what == "gone", "trace": ""}
 print(json.dumps({"result": rank} if what == "work" else {"error": error}))
 sys.exit(what != "work")
@@ -227,6 +241,46 @@ def test_the_first_cause_is_told(
     assert launch("some_child", {"do": ["work", "work"]}, 2) == 0
     with pytest.raises(error, match=word):
         launch("some_child", {"do": do}, 2)
+
+
+def test_ctrl_c_is_passed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some_child.py").write_text(CHILD)
+
+    def interrupt() -> None:
+        while not all((tmp_path / f"ready{rank}").exists() for rank in range(2)):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(OutputError, match="interrupted by 1 signal"):
+        launch("some_child", {"do": ["wait", "wait"]}, 2)
+    thread.join()
+
+
+def test_a_process_stops_when_its_parent_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *what: sent.append(what))
+    _stop_with_parent(io.BytesIO())
+    assert sent == [(os.getpid(), signal.SIGTERM)]
+
+
+def test_a_run_that_is_started_again_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm's requeue and torchrun's restarts repeat the command, without --resume."""
+    request = request_for("toy-one-loss", tmp_path / "m", batch_size=4, max_steps=2)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    work(request)  # died before its first checkpoint
+    (tmp_path / "m" / "artifact.json").unlink()
+    again = request_for("toy-one-loss", tmp_path / "m", batch_size=4, max_steps=4)
+    work(again)
+    assert [row["step"] for row in log(tmp_path / "m")] == [1, 2, 3, 4]
+    monkeypatch.delenv("SLURM_RESTART_COUNT")
+    with pytest.raises(OutputError, match="already holds a model"):
+        work(again)
 
 
 # ------------------------------------------------------------------ found in the environment

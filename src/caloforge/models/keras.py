@@ -102,7 +102,41 @@ class UpSampling3D(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, X, Y, Z) -> larger."""
+        if _repeatable(x):
+            return repeat_voxels(x, self.factor)
         return F.interpolate(x, scale_factor=list(self.factor), mode="nearest")
+
+
+class AveragePooling3D(nn.Module):
+    """Means of blocks of ``size`` voxels a side; what is left over at the ends is cut off."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, X, Y, Z) -> smaller."""
+        return block_means(x, self.size) if _repeatable(x) else F.avg_pool3d(x, self.size)
+
+
+def _repeatable(x: torch.Tensor) -> bool:
+    """Whether torch's own upsampling and pooling will not do: their gradients differ by bits."""
+    return x.is_cuda and torch.are_deterministic_algorithms_enabled()
+
+
+def repeat_voxels(x: torch.Tensor, factor: Sequence[float]) -> torch.Tensor:
+    """(B, C, X, Y, Z) with every voxel ``factor`` times along each axis, the same bits every time."""
+    a, b, c = (int(f) for f in factor)
+    n, channels, *sizes = x.shape
+    fine = x[:, :, :, None, :, None, :, None].expand(-1, -1, -1, a, -1, b, -1, c)
+    return fine.reshape(n, channels, *(s * f for s, f in zip(sizes, (a, b, c), strict=True)))
+
+
+def block_means(x: torch.Tensor, size: int) -> torch.Tensor:
+    """(B, C, X, Y, Z) -> means of blocks of ``size`` voxels a side, the same bits every time."""
+    a, b, c = (length // size for length in x.shape[2:])
+    whole = x[:, :, : a * size, : b * size, : c * size]
+    return whole.reshape(*x.shape[:2], a, size, b, size, c, size).mean(dim=(3, 5, 7))
 
 
 class Dropout(nn.Module):

@@ -15,6 +15,7 @@ from torch import nn
 
 from caloforge.models import matmul3d
 from caloforge.models.keras import (
+    AveragePooling3D,
     Dropout,
     LeakyReLU,
     SamePad3d,
@@ -91,7 +92,7 @@ class Discriminator(nn.Module):
             convolution = nn.Conv3d(channels, 8, (5, 5, 5), padding=padding)
             convolutions.append(convolution)
             layers += [convolution, LeakyReLU(), batch_norm(8), Dropout(0.2)]
-        self.features = nn.Sequential(*layers, nn.AvgPool3d(2))
+        self.features = nn.Sequential(*layers, AveragePooling3D(2))
         self.real = nn.Linear(10648, 1)
         self.energy = nn.Linear(10648, 1)
         self.particle = nn.Linear(10648, classes) if classes else None
