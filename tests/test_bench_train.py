@@ -36,7 +36,7 @@ def with_weights_of(model: ThreeDGAN) -> PlainThreeDGAN:
         for mine, other in pairs:
             parameters = zip(mine.parameters(), other.parameters(), strict=True)
             for (own, theirs), name in zip(parameters, dict(other.named_parameters()), strict=True):
-                value = theirs
+                value: torch.Tensor = theirs
                 if name.startswith("dense"):
                     value = channels_first(theirs, (7, 7, 8, 8))
                 elif name in ("real.weight", "energy.weight"):

@@ -143,6 +143,6 @@ def test_what_is_repeatable_on_gpus_gives_the_same_numbers() -> None:
     ):
         assert torch.allclose(ours, torchs, rtol=1e-14, atol=1e-15)
         weight = torch.randn(ours.shape, dtype=torch.float64)
-        gradients = [torch.autograd.grad((y * weight).sum(), x)[0] for y in (ours, torchs)]
-        assert torch.allclose(*gradients, rtol=1e-13, atol=1e-15)
+        first, second = (torch.autograd.grad((y * weight).sum(), x)[0] for y in (ours, torchs))
+        assert torch.allclose(first, second, rtol=1e-13, atol=1e-15)
     assert torch.equal(keras.AveragePooling3D(2)(x), F.avg_pool3d(x, 2))

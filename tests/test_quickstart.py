@@ -50,7 +50,9 @@ def test_the_shipped_model_is_nearer_than_3dgan(result: tuple[Path, str, object]
     metrics = result[2].metrics  # type: ignore[attr-defined]
     shipped, gan = metrics[SHIPPED], metrics["3dgan"]
     for key in ("etot_over_einc", "layer_energy", "cell_energy", "hits"):
-        assert shipped["separation"][key] < 0.5 * gan["separation"][key]
+        floor = shipped["floor"]["separation"][key]  # 500 showers cannot come nearer
+        excess = shipped["separation"][key] - floor
+        assert excess < 0.25 * (gan["separation"][key] - floor)
     assert (
         shipped["separation"]["layer_energy"] < 2 * shipped["floor"]["separation"]["layer_energy"]
     )

@@ -329,6 +329,9 @@ def test_unequal_shares_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=r"batch_size 4 .* 3 processes"):
         work(request_for("toy-gan", tmp_path / "m", batch_size=4))
+    with monkeypatch.context() as alone, pytest.raises(ConfigError, match="this is one process"):
+        alone.delenv("RANK")
+        work(request_for("toy-gan", tmp_path / "m", batch_size=6, devices=2))
     with pytest.raises(ConfigError, match="training.devices=2, but torchrun started 3"):
         work(request_for("toy-gan", tmp_path / "m", batch_size=6, devices=2))
     data = write_showers(tmp_path / "a.h5", random_showers(40))

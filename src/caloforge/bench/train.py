@@ -28,6 +28,9 @@ from caloforge.train.launch import launch
 RECIPE = "3dgan"
 PLAIN = "plain port"
 PRECISIONS = ("32-true", "bf16-mixed")
+LOG_MESSAGES = (88, 8)
+"""Bytes summed after every step: losses and whether to stop; and Lightning's own question."""
+
 READERS = 64
 """The reading rate is measured as one of so many processes."""
 
@@ -114,7 +117,8 @@ def bench_train(
     )
     seconds = batch_size / scaling[0].showers_per_second if step_ms is None else 1e-3 * step_ms
     tell("reading")
-    step = Step(seconds, tuple(found["messages"]), batch_size, _read_rate(data, batch_size))
+    messages = (*found["messages"], *LOG_MESSAGES)
+    step = Step(seconds, messages, batch_size, _read_rate(data, batch_size))
     predicted = {world: step.efficiency(network, world) for world in WORLDS}
     return TrainResult(batch_size, speeds, scaling, here, step, network, predicted, dict(PUBLISHED))
 

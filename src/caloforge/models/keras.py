@@ -125,7 +125,7 @@ def _repeatable(x: torch.Tensor) -> bool:
 
 
 def repeat_voxels(x: torch.Tensor, factor: Sequence[float]) -> torch.Tensor:
-    """(B, C, X, Y, Z) with every voxel ``factor`` times along each axis, the same bits every time."""
+    """(B, C, X, Y, Z) with voxels ``factor`` times along each axis, the same bits every time."""
     a, b, c = (int(f) for f in factor)
     n, channels, *sizes = x.shape
     fine = x[:, :, :, None, :, None, :, None].expand(-1, -1, -1, a, -1, b, -1, c)

@@ -71,6 +71,11 @@ def make_trainer(
 
 
 def _check_devices(config: TrainingConfig, processes: Processes) -> None:
+    if (config.devices or 1) > 1 and processes.launcher == "none":
+        raise ConfigError(
+            f"training.devices={config.devices}: this is one process; start the others with "
+            "caloforge.train, 'caloforge train --devices', torchrun or srun"
+        )
     if config.devices not in (None, processes.local):
         raise ConfigError(
             f"training.devices={config.devices}, but {processes.launcher} started "
