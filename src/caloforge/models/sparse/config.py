@@ -28,7 +28,7 @@ class SparseConfig(ModelConfig):
     """Its peak."""
     divergence_weight: NonNegativeFloat = 1.0
     """Of the latents' Kullback-Leibler divergence; 1 makes the loss the evidence bound."""
-    divergence_rise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    divergence_rise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     """Share of the steps over which this weight rises: else the latents may stay unused."""
 
     inference: Inference = "float64"
