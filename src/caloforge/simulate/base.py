@@ -49,6 +49,10 @@ class Simulator(ABC):
     def cost(self, incident: Incident) -> NDArray[np.float64]:
         """About how many CPU seconds each particle will take, shape (n,)."""
 
+    def truth(self, incident: Incident) -> Incident:
+        """The particles with all columns of their showers; some only the simulation can fill in."""
+        return incident
+
     def prepare(self) -> None:  # noqa: B027
         """Do what the first :meth:`simulate` of a process would do once: not part of its time."""
 

@@ -72,6 +72,7 @@ def simulate_to_store(
         CaloforgeError: see :func:`caloforge.tasks.run_sharded` and the simulator.
     """
     simulator.check(incident)
+    incident = simulator.truth(incident)
     small = None if window is None else window_calorimeter(simulator.calorimeter, *window)
     if small is not None:
         check_aim(small, incident)

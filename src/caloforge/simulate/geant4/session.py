@@ -18,6 +18,7 @@ from caloforge.simulate.base import Advance
 from caloforge.simulate.geant4.barrel import Barrel
 from caloforge.simulate.geant4.gun import event_seeds, make_gun
 from caloforge.simulate.geant4.physics import physics_list
+from caloforge.simulate.geant4.pions import PION, make_watch
 from caloforge.simulate.geant4.planar import Planar
 from caloforge.simulate.geant4.scoring import Hits, Scorer
 from caloforge.simulate.geant4.tables import Tables
@@ -59,6 +60,8 @@ class Session:
         self.tables = tables.identity(hadronic=config.physics == "ftfp_bert")
         self.scorers: list[Scorer] = []
         self.events: list[Hits] = []
+        self.angles: list[float] = []
+        self.watch: Any = None
         self._advance: Advance | None = None
         self._reported = 0.0
         self._start(tables)
@@ -119,6 +122,8 @@ class Session:
         cells = [part[0] for part in parts] or [np.zeros(0, np.int64)]
         energy = [part[1] for part in parts] or [np.zeros(0)]
         self.events.append((np.concatenate(cells), np.concatenate(energy)))
+        if self.watch is not None:
+            self.angles.append(self.watch.angle())
         now = time.monotonic()
         if self._advance is not None and now - self._reported > _REPORT:
             self._reported = now
@@ -133,7 +138,10 @@ class Session:
             found = table.FindParticle(int(code))
             if found is None or found.IsShortLived():
                 raise ConfigError(f"--particle {code}: Geant4 knows no such PDG code")
-        self.events, self._advance = [], advance
+        self.events, self.angles, self._advance = [], [], advance
+        if self.watch is None and "opening_angle" in incident and PION in incident["pdg"]:
+            self.watch = make_watch(self.g4)
+            self.manager.SetUserAction(self.watch)
         barrel = self.calorimeter.inner_radius is not None
         beam = centred(incident) if barrel else incident
         self.gun.aim(beam, event_seeds(seed, first, len(incident)))
@@ -142,7 +150,15 @@ class Session:
             raise SimulationError(
                 f"Geant4 finished {len(self.events)} of {len(incident)} events; see its output"
             )
-        return self._showers(incident)
+        return self._showers(self._truth(incident))
+
+    def _truth(self, incident: Incident) -> Incident:
+        """The particles with what the events have shown."""
+        pions = incident["pdg"] == PION
+        if "opening_angle" not in incident or not pions.any():
+            return incident
+        angles = np.where(pions, self.angles, incident["opening_angle"])
+        return Incident({**incident.columns, "opening_angle": angles})
 
     def _showers(self, incident: Incident) -> Showers:
         counts = [len(cells) for cells, _ in self.events]

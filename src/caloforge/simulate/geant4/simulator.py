@@ -15,6 +15,7 @@ from caloforge.geometry import Calorimeter, depth, width
 from caloforge.showers import Incident, Showers
 from caloforge.simulate.aim import check_aim
 from caloforge.simulate.base import Advance, Simulator
+from caloforge.simulate.geant4.pions import with_opening_angles
 from caloforge.simulate.geant4.tables import Tables, find_tables, how_to_get
 from caloforge.simulate.readout import check_readout
 
@@ -115,6 +116,10 @@ class Geant4(Simulator):
         check_aim(self.calorimeter, incident)
         self.version()
         self.tables()
+
+    def truth(self, incident: Incident) -> Incident:
+        """Neutral pions get the opening angle of their photons."""
+        return with_opening_angles(incident)
 
     def version(self) -> str:
         """The version of geant4-pybind, which stands for one of Geant4.
