@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from caloforge.api import load_model, train
 from caloforge.artifact import load_artifact
 from caloforge.beam import particles
 from caloforge.errors import ModelError, OutputError
 from caloforge.export import export_onnx
+from caloforge.export.graph import tidy, translations
 from caloforge.generate import generate_to_store, open_engine
 from caloforge.geometry import Calorimeter
 from caloforge.runtime import OnnxEngine, shower_noise
@@ -77,6 +79,33 @@ def test_the_graph_alone_gives_mev_and_the_threshold(exported: Path) -> None:
     positive = energy[energy > 0]
     assert positive.min() >= 0.001
     assert energy.max() > 0.001
+
+
+class _Subtle(torch.nn.Module):
+    """What exporters round away: a factor near one, a term near zero, what differences leave."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        wide = x.double()
+        return torch.stack([wide / (1.0 - 2e-6), wide + 3e-9, 1.0 - 0.999995 - 1e-5 * wide], -1)
+
+
+def test_no_number_of_a_graph_is_rounded() -> None:
+    import onnxruntime
+
+    x = torch.linspace(0.1, 1.0, 7)
+    program = torch.onnx.export(
+        _Subtle().eval(),
+        (x,),
+        dynamo=True,
+        optimize=False,
+        verbose=False,
+        custom_translation_table=translations(),
+    )
+    assert program is not None
+    tidy(program.model)
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    np.testing.assert_allclose(found, _Subtle()(x).numpy(), rtol=1e-14)
 
 
 def test_metadata_is_inside_and_beside(model: Path, exported: Path) -> None:

@@ -69,7 +69,8 @@ def test_far_cells_are_grouped_evenly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "images"), [("calogan-lar", 4), ("par04-siw", 8), ("lcd-ecal-25", 8)]
+    ("name", "images"),
+    [("calogan-lar", 4), ("par04-siw", 8), ("lcd-ecal-25", 8), ("calochallenge-1-pions", 1)],
 )
 def test_any_calorimeter(name: str, images: int) -> None:
     calorimeter = load_detector(name)

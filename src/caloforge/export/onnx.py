@@ -21,6 +21,7 @@ import torch
 from caloforge.artifact import Artifact, load_artifact
 from caloforge.atomic import atomic_file, check_folder
 from caloforge.errors import ConfigError, ModelError
+from caloforge.export.graph import tidy, translations
 from caloforge.runtime.noise import shower_noise
 from caloforge.runtime.onnx_engine import METADATA, OnnxEngine
 
@@ -103,11 +104,14 @@ def _graph(artifact: Artifact) -> Any:
             output_names=["energy"],
             dynamic_shapes=shapes,
             opset_version=OPSET,
+            custom_translation_table=translations(),
+            optimize=False,  # it takes every number within 1e-5 of 1 for 1
             dynamo=True,
             verbose=False,
         )
     if program is None:
         raise ModelError(f"{artifact.path}: torch made no ONNX program; use another torch version")
+    tidy(program.model)
     return program.model_proto
 
 

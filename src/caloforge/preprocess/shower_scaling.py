@@ -25,12 +25,16 @@ LEAST_SPREAD = 1e-6
 
 def to_logit(value: torch.Tensor, delta: float = DELTA) -> torch.Tensor:
     """Logit of a number in [0, 1] that is first mapped to [delta, 1 - delta]."""
-    return torch.logit((value * (1.0 - 2.0 * delta) + delta).clamp(delta, 1.0 - delta))
+    return torch.logit((value + (1.0 - 2.0 * value) * delta).clamp(delta, 1.0 - delta))
 
 
 def from_logit(value: torch.Tensor, delta: float = DELTA) -> torch.Tensor:
-    """The inverse of :func:`to_logit`, for any real number."""
-    return (torch.sigmoid(value) - delta) / (1.0 - 2.0 * delta)
+    """The inverse of :func:`to_logit`, for any real number.
+
+    Not written with a division by 1 - 2 delta: optimisers of exported graphs take that for 1.
+    """
+    share = torch.sigmoid(value)
+    return share + (2.0 * share - 1.0) * (delta / (1.0 - 2.0 * delta))
 
 
 class ShowerScaling(nn.Module):

@@ -29,8 +29,9 @@ class Mirrors(nn.Module):
     def __init__(self, grid: LayerGrid, condition: tuple[str, ...]) -> None:
         super().__init__()
         self.condition = condition
-        matrices, moves = [], []
-        for matrix in _candidates(condition):
+        same, *others = _candidates(condition)
+        matrices, moves = [same], [np.arange(grid.number.size)]
+        for matrix in others:
             moved = _moved(grid, matrix)
             if moved is not None:
                 matrices.append(matrix)
