@@ -23,7 +23,7 @@ from caloforge.models.calogan.model import SHAPES
 from caloforge.runtime import OnnxEngine, shower_noise
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.store import write_showers
-from gan_steps import Recorder
+from gan_cases import Recorder
 from helpers import random_showers
 
 LAR = load_detector("calogan-lar")

@@ -20,7 +20,7 @@ from caloforge.models import TrainingBatch, build_model
 from caloforge.models.lagan import LAGAN
 from caloforge.runtime import OnnxEngine, shower_noise
 from caloforge.showers import Provenance
-from gan_steps import Recorder
+from gan_cases import Recorder
 from jets import jet_images, jets
 
 

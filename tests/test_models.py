@@ -18,14 +18,15 @@ from caloforge.models import (
     DirectModel,
     GradientModel,
     ShowerModel,
-    TrainingBatch,
     TrainingSample,
     build_model,
     model_kinds,
 )
 from caloforge.runtime import OnnxEngine, shower_noise
 from caloforge.showers import Incident, Provenance, Showers
+from gan_cases import batch_of
 from helpers import lcd_showers, random_showers, small_calorimeter
+from learning import Learning
 
 KINDS = list(model_kinds())
 
@@ -220,28 +221,15 @@ def test_gradient_models_learn_from_one_step(model: ShowerModel) -> None:
     config = {**SMALL.get(model.kind, {}), **ONE_STEP_EACH.get(model.kind, {})}
     fresh = build_model(model.kind, model.calorimeter, config)
     assert isinstance(fresh, GradientModel)
-    fresh.prepare(TrainingSample.whole(sample))
-    fresh.train()
-    optimizers = fresh.optimizers()
-    owned = [id(p) for o in optimizers.values() for g in o.param_groups for p in g["params"]]
-    assert sorted(owned) == sorted(id(p) for p in fresh.parameters())
-    before = {name: p.detach().clone() for name, p in fresh.named_parameters()}
-
-    def update(optimizer: str, loss: torch.Tensor, parts: object) -> None:
-        optimizers[optimizer].zero_grad()
-        loss.backward()
-        optimizers[optimizer].step()
-
-    columns = [sample.incident.columns[name][:2] for name in fresh.condition_columns]
-    condition = torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
-    batch = TrainingBatch(condition, torch.from_numpy(sample[:2].dense()))
+    learning = Learning(fresh, sample)
+    assert learning.every_parameter_has_one_optimizer()
+    batch = batch_of(fresh, sample, 2)
     learned: set[str] = set()
     for _ in range(STEPS.get(model.kind, 1)):
-        losses = fresh.training_step(batch, update)
+        losses = fresh.training_step(batch, learning.update)
         learned |= {name for name, value in losses.items() if torch.isfinite(value)}
     assert learned == set(losses)
-    moved = [name for name, p in fresh.named_parameters() if not torch.equal(p, before[name])]
-    assert len(moved) == len(before)
+    assert learning.every_parameter_moved()
     assert fresh.training
 
 

@@ -33,6 +33,7 @@ from caloforge.models import (
 from caloforge.models.predictors import class_numbers
 from caloforge.showers import Incident, Provenance, Showers
 from helpers import lcd_showers
+from learning import Learning
 from particle_showers import CLASSES, particle_showers, two_windows
 
 KINDS = list(predictor_kinds())
@@ -175,27 +176,16 @@ def test_networks_learn_from_one_step(model: Predictor, sample: Showers) -> None
         pytest.skip("fitted in one go")
     fresh = built(model.kind, sample.calorimeter)
     assert isinstance(fresh, Trainable)
-    fresh.prepare(TrainingSample.whole(sample))
-    fresh.train()
-    optimizers = fresh.optimizers()
-    owned = [id(p) for o in optimizers.values() for g in o.param_groups for p in g["params"]]
-    assert sorted(owned) == sorted(id(p) for p in fresh.parameters())
-    before = {name: p.detach().clone() for name, p in fresh.named_parameters()}
-
-    def update(optimizer: str, loss: torch.Tensor, parts: object) -> None:
-        optimizers[optimizer].zero_grad()
-        loss.backward()
-        optimizers[optimizer].step()
-
+    learning = Learning(fresh, sample)
+    assert learning.every_parameter_has_one_optimizer()
     few = sample[:4]
     batch = TrainingBatch(truth(fresh, few), torch.from_numpy(few.dense()))
-    losses = fresh.training_step(batch, update)
+    losses = fresh.training_step(batch, learning.update)
     assert list(losses) == ["classes", "energy", "theta", "phi"]
     assert all(torch.isfinite(value) for value in losses.values())
-    moved = [name for name, p in fresh.named_parameters() if not torch.equal(p, before[name])]
-    assert len(moved) == len(before)
+    assert learning.every_parameter_moved()
     nothing = TrainingBatch(batch.condition, torch.zeros_like(batch.energy))
-    fresh.training_step(nothing, update)
+    fresh.training_step(nothing, learning.update)
     assert all(bool(p.isfinite().all()) for p in fresh.parameters())
 
 

@@ -77,7 +77,7 @@ class _Turn(Generic[T]):
             self._my_turn()
             self.results.append(self._procedure(self._wait))
         except _Abandoned:
-            pass
+            pass  # raised by _my_turn alone: whoever abandoned it wants no result
         except BaseException as error:
             self._error = error
         self.over = True

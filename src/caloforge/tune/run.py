@@ -220,13 +220,16 @@ def _runner(folder: Path) -> str:
     try:
         return str(json.loads(file.read_text(encoding="utf-8"))["runner"])
     except FileNotFoundError:
-        pass
+        return _new_runner(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{file}: unreadable ({error}); give a new folder") from error
+
+
+def _new_runner(folder: Path) -> str:
     foreign = [path.name for path in folder.iterdir() if path.name != LOCK]
     if foreign:
         raise OutputError(f"{folder}: holds other files ({foreign[0]}); give a new folder")
     name = f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
-    with atomic_file(file) as partial:
+    with atomic_file(folder / STATE) as partial:
         partial.write_text(json.dumps({"runner": name}) + "\n", encoding="utf-8")
     return name
