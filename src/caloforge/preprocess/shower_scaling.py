@@ -79,7 +79,7 @@ class ShowerScaling(nn.Module):
             ranges: (lowest, highest) of every column (MeV, rad, mm).
         """
         low, high = torch.tensor([ranges[name] for name in self.columns]).double().unbind(1)
-        low, high = _with_log_energy(low), _with_log_energy(high)
+        low, high = with_log_energy(low), with_log_energy(high)
         self.condition_low.copy_(low)
         self.condition_high.copy_(torch.where(high > low, high, low + 1.0))
         generator = torch.Generator().manual_seed(0)
@@ -100,7 +100,7 @@ class ShowerScaling(nn.Module):
 
     def conditions(self, condition: torch.Tensor) -> torch.Tensor:
         """Conditions (B, C) in MeV, rad, mm -> (B, C), in [0, 1] over the training sample."""
-        known = _with_log_energy(condition)
+        known = with_log_energy(condition)
         low, high = self.condition_low.to(known.dtype), self.condition_high.to(known.dtype)
         return (known - low) / (high - low)
 
@@ -148,7 +148,7 @@ class ShowerScaling(nn.Module):
         return self.split.cells(from_logit(logits, self.delta), layers)
 
 
-def _with_log_energy(condition: torch.Tensor) -> torch.Tensor:
+def with_log_energy(condition: torch.Tensor) -> torch.Tensor:
     """(..., C) with the logarithm of the first column."""
     return torch.cat([condition[..., :1].log(), condition[..., 1:]], -1)
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from caloforge.models.twostage import TwoStageConfig
-from caloforge.models.twostage.config import Bins, Share, Sizes
+from caloforge.models.flows.energy_couplings import EnergyCouplingsConfig
+from caloforge.models.twostage.config import Share, Sizes
 
 
-class DiffusionConfig(TwoStageConfig):
+class DiffusionConfig(EnergyCouplingsConfig):
     """CaloClouds II's training; CaloDREAM's network for the shapes."""
 
     width: PositiveInt = 2000
@@ -19,9 +19,6 @@ class DiffusionConfig(TwoStageConfig):
     """The shapes' network, see :class:`~caloforge.models.twostage.resnet.ResNet`."""
     energy_blocks: PositiveInt = 10
     energy_hidden: Sizes = (128, 128)
-    energy_bins: Bins = 10
-    energy_bound: PositiveFloat = 10.0
-    """The energies' spline coupling flow."""
 
     sigma_data: PositiveFloat = 0.5
     """The standardised shapes are scaled to this standard deviation."""

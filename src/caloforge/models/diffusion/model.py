@@ -19,7 +19,7 @@ from caloforge.models.base import Update
 from caloforge.models.diffusion.average import inverse_decay
 from caloforge.models.diffusion.config import DiffusionConfig
 from caloforge.models.diffusion.shapes import DiffusionShapes
-from caloforge.models.flows.spline_couplings import SplineCouplings
+from caloforge.models.flows.energy_couplings import energy_couplings
 from caloforge.models.schedule import set_rate
 from caloforge.models.twostage import Stage, TwoStage
 from caloforge.models.twostage.model import Losses
@@ -35,15 +35,7 @@ class Diffusion(TwoStage):
     shapes: DiffusionShapes
 
     def _energy_stage(self, features: int, context: int) -> Stage:
-        c = self.config
-        return SplineCouplings(
-            features,
-            context,
-            blocks=c.energy_blocks,
-            hidden=c.energy_hidden,
-            bins=c.energy_bins,
-            bound=c.energy_bound,
-        )
+        return energy_couplings(features, context, self.config)
 
     def _shape_stage(self, features: int, context: int) -> DiffusionShapes:
         return DiffusionShapes(features, context, self.config)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from pydantic import PositiveFloat, PositiveInt
 
+from caloforge.models.flows.energy_couplings import EnergyCouplingsConfig, energy_couplings
 from caloforge.models.flows.spline_couplings import SplineCouplings
-from caloforge.models.twostage import Stage, TwoStage, TwoStageConfig
+from caloforge.models.twostage import Stage, TwoStage
 from caloforge.models.twostage.config import Bins, Sizes
 
 
-class CouplingFlowConfig(TwoStageConfig):
+class CouplingFlowConfig(EnergyCouplingsConfig):
     """The published values are the defaults; the energies have a small flow of their own."""
 
     blocks: PositiveInt = 12
@@ -24,11 +25,6 @@ class CouplingFlowConfig(TwoStageConfig):
     bins: Bins = 10
     bound: PositiveFloat = 18.0
     """The shapes' coupling layers, their networks, and their splines."""
-    energy_blocks: PositiveInt = 8
-    energy_hidden: Sizes = (64, 64)
-    energy_bins: Bins = 10
-    energy_bound: PositiveFloat = 10.0
-    """The same of the energies."""
 
     energy_steps: PositiveInt = 50_000
     shape_steps: PositiveInt = 50_000
@@ -46,15 +42,7 @@ class CouplingFlow(TwoStage):
     config: CouplingFlowConfig
 
     def _energy_stage(self, features: int, context: int) -> Stage:
-        c = self.config
-        return SplineCouplings(
-            features,
-            context,
-            blocks=c.energy_blocks,
-            hidden=c.energy_hidden,
-            bins=c.energy_bins,
-            bound=c.energy_bound,
-        )
+        return energy_couplings(features, context, self.config)
 
     def _shape_stage(self, features: int, context: int) -> Stage:
         c = self.config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import (
     Field,
@@ -10,19 +10,18 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    field_validator,
 )
 
 from caloforge.models.base import ModelConfig
+from caloforge.models.conditions import Columns
 
-Column = Literal["energy", "theta", "phi", "x", "y", "z"]
 Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 
 class LayeredConfig(ModelConfig):
     """Sizes of the networks, steps of the training, and how cells are drawn."""
 
-    condition: tuple[Column, ...] = ("energy",)
+    condition: Columns = ("energy",)
     """Incident columns that the showers depend on; the energy comes first."""
 
     margin: NonNegativeInt = 0
@@ -76,13 +75,6 @@ class LayeredConfig(ModelConfig):
     """Tries to move a hit of a layer, for each of its hits and ten more."""
     tolerances: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.02, 0.04, 0.08)
     """How near the cells come to a layer's energy (relative), centres and widths (cells)."""
-
-    @field_validator("condition")
-    @classmethod
-    def _energy_first(cls, value: tuple[Column, ...]) -> tuple[Column, ...]:
-        if value[:1] != ("energy",) or len(set(value)) != len(value):
-            raise ValueError("the condition begins with energy and names every column once")
-        return value
 
     @property
     def network_condition(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from torch import nn
 from caloforge.geometry import Calorimeter
 from caloforge.models import draws
 from caloforge.preprocess.layer_shares import LayerShares
-from caloforge.preprocess.shower_scaling import from_logit, to_logit
+from caloforge.preprocess.shower_scaling import from_logit, to_logit, with_log_energy
 from caloforge.showers import Showers
 
 DELTA = 1e-6
@@ -78,7 +78,7 @@ class LayerFlow(nn.Module):
         )
         total = np.bincount(place, showers.energy, minlength=len(showers) * len(self.split.sizes))
         layers = torch.from_numpy(total).view(len(showers), -1)
-        _standardise(self.condition_mean, self.condition_std, _with_log(given))
+        _standardise(self.condition_mean, self.condition_std, with_log_energy(given))
         raw = self._raw(layers, given)
         _standardise(self.variable_mean, self.variable_std, raw)
         _standardise(self.feature_mean, self.feature_std, self._logarithms(layers, given))
@@ -87,7 +87,7 @@ class LayerFlow(nn.Module):
         """Conditions (B, C) in MeV, rad, mm as networks see them."""
         dtype = condition.dtype
         mean, std = self.condition_mean.to(dtype), self.condition_std.to(dtype)
-        return (_with_log(condition) - mean) / std
+        return (with_log_energy(condition) - mean) / std
 
     def features(self, layers: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """Layer energies (B, L) as networks see them: standardised ln(E_layer / E_incident)."""
@@ -125,11 +125,6 @@ class LayerFlow(nn.Module):
 
     def _logarithms(self, layers: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         return (layers / condition[:, :1]).clamp(min=LEAST_SHARE).log()
-
-
-def _with_log(condition: torch.Tensor) -> torch.Tensor:
-    """(..., C) with the logarithm of the first column."""
-    return torch.cat([condition[..., :1].log(), condition[..., 1:]], -1)
 
 
 def _standardise(mean: torch.Tensor, std: torch.Tensor, sample: torch.Tensor) -> None:

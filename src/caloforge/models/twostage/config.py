@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from caloforge.models.base import ModelConfig
+from caloforge.models.conditions import Columns
 from caloforge.models.precision import Inference
 from caloforge.preprocess.layer_shares import NOISE
 from caloforge.preprocess.shower_scaling import DELTA
 
-Column = Literal["energy", "theta", "phi", "x", "y", "z"]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Small = Annotated[float, Field(gt=0.0, lt=0.1)]
 Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
@@ -21,7 +21,7 @@ Bins = Annotated[int, Field(ge=2)]
 class TwoStageConfig(ModelConfig):
     """Condition, steps and learning rates of both stages, and how showers are drawn."""
 
-    condition: tuple[Column, ...] = ("energy",)
+    condition: Columns = ("energy",)
     """Incident columns that the showers depend on; the energy comes first."""
     noise: Small = NOISE
     """Width of the uniform noise on the cells' shares of their layers' energies."""
@@ -47,10 +47,3 @@ class TwoStageConfig(ModelConfig):
     """Where they begin, over the largest rate."""
 
     inference: Inference = "float64"
-
-    @field_validator("condition")
-    @classmethod
-    def _energy_first(cls, value: tuple[Column, ...]) -> tuple[Column, ...]:
-        if value[:1] != ("energy",) or len(set(value)) != len(value):
-            raise ValueError("the condition begins with energy and names every column once")
-        return value
