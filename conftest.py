@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
 from caloforge.conversion import convert
 from caloforge.errors import CaloforgeError
@@ -14,6 +15,16 @@ from caloforge.showers import Showers
 from caloforge.simulate.geant4 import find_tables
 from caloforge.store import open_showers
 from helpers import SAMPLES, SHARED, small_calorimeter
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The seed of what tests draw without one of their own; the suite holds at every seed."""
+    parser.addoption("--seed", type=int, default=0, help="seed of torch in every test")
+
+
+@pytest.fixture(autouse=True)
+def _seed(request: pytest.FixtureRequest) -> None:
+    torch.manual_seed(request.config.getoption("--seed"))
 
 
 @pytest.fixture
