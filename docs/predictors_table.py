@@ -33,15 +33,15 @@ def resolution(entry: dict[str, Any]) -> str:
 def told_apart(report: Report) -> dict[str, str]:
     """Accuracy, and the area under the curve of every pair of particles."""
     found = report["classification"]
-    share = found["accuracy"]
-    row = {"accuracy, %": f"{100 * share['value']:.1f} ± {100 * share['error']:.1f}"}
+    right = found["accuracy"]
+    row = {"accuracy, %": f"{100 * right['value']:.1f} ± {100 * right['error']:.1f}"}
     for pair in found["pairs"]:
         row[f"AUC {name_of(pair['signal'])}, {name_of(pair['background'])}"] = auc(pair)
     return row
 
 
 def measured(report: Report, which: str = "predicted") -> dict[str, str]:
-    """Resolution of the energy of each particle over all energies, and its fit for all."""
+    """Resolution of the energy of each particle, over all energies."""
     row = {}
     for code, group in report["energy"]["groups"].items():
         row[f"{name_of(code)}: sigma/E, %"] = resolution(group[which])
