@@ -20,7 +20,7 @@ from caloforge.predict.classification import area_error, classification
 from caloforge.predict.metrics import figures
 from caloforge.predict.regression import angle_figures, energy_figures
 from caloforge.predict.report.html import groups, headline
-from caloforge.predict.table import Table
+from caloforge.predict.table import Part, Table, join
 from caloforge.showers import Incident, Showers
 from caloforge.store import write_showers
 from helpers import lcd_showers, random_showers
@@ -99,6 +99,20 @@ def test_photons_and_pions_by_opening_angle() -> None:
     blind = classification(pdg, probability, (22, 111, 11), opening_angle=0 * angle)
     assert blind is not None
     assert blind["opening_angle"] is None
+
+
+def test_files_without_pions_have_no_opening_angle() -> None:
+    """Each particle in its own file, as 'simulate' writes them: only the pions have the column."""
+    told = Predicted((22, 111), np.array([[0.9, 0.1], [0.8, 0.2]]), {})
+    truth = {"energy": np.array([1e4, 2e4])}
+    photons = {**truth, "pdg": np.array([22, 22])}
+    pions = {**truth, "pdg": np.array([111, 111]), "opening_angle": np.array([0.01, 0.02])}
+    sums = np.array([200.0, 400.0])
+    table = join([Part(0, photons, sums, told), Part(1, pions, sums, told)])
+    assert table.truth["opening_angle"].tolist() == [-1.0, -1.0, 0.01, 0.02]
+    found = figures(table)["classification"]["opening_angle"]
+    assert sum(row["background_showers"] for row in found) == 2
+    assert "opening_angle" not in join([Part(0, photons, sums, told)]).truth
 
 
 def test_energy_figures_find_what_was_put_in() -> None:

@@ -24,6 +24,9 @@ COLUMNS: dict[str, str] = {
 }
 """The known columns and their meaning."""
 
+NO_ANGLE = -1.0
+"""``opening_angle`` of other particles, and of pions that did not decay."""
+
 Column = NDArray[Any]
 
 

@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.showers import Incident
+from caloforge.showers import NO_ANGLE, Incident
 
 PION, PHOTON = 111, 22
-
-NO_ANGLE = -1.0
-"""What rows of other particles hold, and of pions that did not decay."""
 
 
 def with_opening_angles(incident: Incident) -> Incident:
