@@ -12,7 +12,8 @@ from scipy.stats import kstest
 import caloforge
 from caloforge.cli.entry import run
 from caloforge.geometry import Calorimeter, CartesianGrid, Layer, Material, Stack
-from caloforge.showers import NO_ANGLE, Incident
+from caloforge.showers import Incident
+from caloforge.showers.incident import NO_ANGLE
 from caloforge.simulate.geant4 import Geant4
 from caloforge.simulate.geant4.pions import opening_angle, with_opening_angles
 from simulation_jobs import Simulate, in_worker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from caloforge.models import ModelConfig, build_model
 from caloforge.train import TrainingConfig, fit_model
 from caloforge.train.averages import MovingAverage
 from caloforge.train.networks import channels_last
+from caloforge.train.precision import PROCESSOR_CHECKS, precision_here
 from caloforge.train.turns import take_turns
 from helpers import lcd_showers, random_showers
 from toy_models import OneLoss, Toy, TwoNetworks
@@ -64,6 +66,37 @@ def test_mixed_precision_in_parts_too(tmp_path: Path) -> None:
     config = TrainingConfig(batch_size=12, max_steps=1, accumulate=2, precision="bf16-mixed")
     fit_model(model, SHOWERS, config, tmp_path / "m")
     assert seen == [torch.bfloat16] * 2
+
+
+@pytest.mark.parametrize(
+    ("processor", "accelerator", "gpu", "expected"),
+    [
+        (True, "cpu", False, "bf16-mixed"),
+        (False, "cpu", False, "32-true"),
+        (False, "cpu", True, "32-true"),
+        (False, "auto", True, "bf16-mixed"),
+        (True, "auto", False, "bf16-mixed"),
+    ],
+)
+def test_bfloat16_where_the_machine_is_fast_with_it(
+    monkeypatch: pytest.MonkeyPatch, processor: bool, accelerator: Any, gpu: bool, expected: str
+) -> None:
+    for name in PROCESSOR_CHECKS:
+        monkeypatch.setattr(torch.cpu, name, lambda: processor, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    config = TrainingConfig(precision="auto", accelerator=accelerator)
+    assert precision_here(config) == expected
+    for said in ("32-true", "bf16-mixed"):
+        assert precision_here(config.model_copy(update={"precision": said})) == said
+
+
+def test_the_artifact_says_which_precision_it_was(tmp_path: Path) -> None:
+    config = TrainingConfig(batch_size=12, max_steps=1, precision="auto", accelerator="cpu")
+    model = OneLoss(SHOWERS.calorimeter, ModelConfig())
+    folder = fit_model(model, SHOWERS, config, tmp_path / "m")
+    source = json.loads((folder / "artifact.json").read_text())["provenance"]["source"]
+    assert source["training_precision"] == precision_here(config)
 
 
 def test_parts_that_do_not_exist(tmp_path: Path) -> None:

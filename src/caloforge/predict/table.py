@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.models import Predicted
-from caloforge.showers import COLUMNS, NO_ANGLE, Showers
+from caloforge.showers import COLUMNS, Showers
+from caloforge.showers.incident import NO_ANGLE
 
 Column = NDArray[Any]
 Floats = NDArray[np.float64]

@@ -1,15 +1,7 @@
 """Showers: sparse energy deposits in a known calorimeter, and what caused them."""
 
-from caloforge.showers.incident import COLUMNS, NO_ANGLE, Incident
+from caloforge.showers.incident import COLUMNS, Incident
 from caloforge.showers.provenance import Provenance, file_digest, input_digests
 from caloforge.showers.showers import Showers
 
-__all__ = [
-    "COLUMNS",
-    "NO_ANGLE",
-    "Incident",
-    "Provenance",
-    "Showers",
-    "file_digest",
-    "input_digests",
-]
+__all__ = ["COLUMNS", "Incident", "Provenance", "Showers", "file_digest", "input_digests"]

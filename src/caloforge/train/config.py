@@ -16,7 +16,8 @@ class TrainingConfig(BaseModel):
     batch_size: PositiveInt = 128
     """Showers of a step, over all processes."""
     seed: NonNegativeInt = 1
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "auto"] = "32-true"
+    """``auto``: bf16-mixed where the GPU or the processor has instructions for it, else 32-true."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: PositiveInt | None = None
     """Processes on this machine, one for each GPU; under torchrun or srun theirs when absent."""

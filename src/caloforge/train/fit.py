@@ -15,6 +15,7 @@ from caloforge.showers import Provenance, Showers
 from caloforge.train.checkpoint import FILE
 from caloforge.train.collectives import part_company, wait_for_all
 from caloforge.train.config import TrainingConfig
+from caloforge.train.precision import precision_here
 from caloforge.train.processes import Processes, find_processes
 from caloforge.train.run import FOLDER, GradientRun
 
@@ -85,6 +86,7 @@ def _gradient_steps(run: GradientRun, resume: bool, quiet: bool) -> dict[str, An
         "training_steps": steps,
         "training_seconds": round(seconds, 1),
         "training_processes": run.processes.world,
+        "training_precision": precision_here(run.config),
         "showers_per_second": None if rate is None else round(rate, 3),
         "waiting_for_data_seconds": round(run.loader.waited, 3),
     }

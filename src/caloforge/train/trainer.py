@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from caloforge.errors import ConfigError
 from caloforge.train.config import TrainingConfig
+from caloforge.train.precision import precision_here
 from caloforge.train.processes import Processes
 
 TENSORBOARD = "tensorboard"
@@ -57,7 +58,7 @@ def make_trainer(
         accelerator=config.accelerator,
         devices=processes.local,
         num_nodes=processes.nodes,
-        precision=config.precision,
+        precision=precision_here(config),
         logger=logger if processes.first else False,
         callbacks=callbacks,
         use_distributed_sampler=False,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.showers import NO_ANGLE, Incident
+from caloforge.showers import Incident
+from caloforge.showers.incident import NO_ANGLE
 
 PION, PHOTON = 111, 22
 
