@@ -9,11 +9,13 @@ from caloforge.runtime.engine import Engine
 from caloforge.runtime.generate import shower_batches
 from caloforge.runtime.noise import normal_noise, shower_noise, uniform_noise
 from caloforge.runtime.onnx_engine import OnnxEngine
+from caloforge.runtime.openvino_engine import OpenVinoEngine
 
 __all__ = [
     "CompactEngine",
     "Engine",
     "OnnxEngine",
+    "OpenVinoEngine",
     "normal_noise",
     "shower_batches",
     "shower_noise",
