@@ -101,13 +101,10 @@ def test_smaller_weights_are_judged_by_their_showers(
 def test_a_graph_that_loses_too_much_is_not_written(
     vae: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smaller, "LEVELS", 1)  # weights of -1, 0, 1 times a scale
-
-    def coarse(graph: Any, folder: Path) -> Any:
-        return graph
-
-    monkeypatch.setattr(smaller, "_dynamic", coarse)
-    with pytest.raises(ModelError, match=r"mean separation power .* grows from .* --max-loss"):
+    monkeypatch.setattr(
+        "caloforge.export.onnx.measure", lambda *_: Fidelity("0", 200, 0.02, 0.0221)
+    )
+    with pytest.raises(ModelError, match=r"grows from 0\.02 to 0\.0221, by 10\.5 %.*--max-loss"):
         export_onnx(vae, tmp_path / "m.onnx", "int8", reference=reference)
     assert list(tmp_path.iterdir()) == []
 

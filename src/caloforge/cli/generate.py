@@ -46,7 +46,7 @@ def generate(
         None, "--like", help="Copy the incident particles of this store file."
     ),
     seed: int = typer.Option(0, "--seed", min=0, help="Same seed, same showers."),
-    engine: str = typer.Option("auto", "--engine", help="auto, compact, torch, onnx."),
+    engine: str = typer.Option("auto", "--engine", help="auto, compact, torch, onnx, openvino."),
     batch_size: int = typer.Option(128, "--batch-size", min=1, help="Showers per engine call."),
     workers: int = WORKERS,
     dask: str | None = DASK,
@@ -73,7 +73,7 @@ def generate(
 
     if (energy is None) == (like is None):
         raise ConfigError("give either --energy (with -n) or --like FILE")
-    opened = open_engine(model, engine)
+    opened = open_engine(model, engine, batch_size=batch_size)
     if like is not None and (theta is not None or particle is not None):
         raise ConfigError("--like copies angles and particles; leave --theta and --particle out")
     if like is not None:

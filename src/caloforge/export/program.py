@@ -60,7 +60,9 @@ def onnx_program(
     if program is None:
         raise ModelError("torch made no ONNX program; use another torch version")
     tidy(program.model)
-    return program.model_proto
+    proto = program.model_proto
+    del proto.graph.value_info[:]  # shapes in between, some of them wrong; engines find them
+    return proto
 
 
 def embed(proto: Any, key: str, text: str) -> None:

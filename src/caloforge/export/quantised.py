@@ -8,6 +8,7 @@ costs in physics is for :mod:`.fidelity` to say.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -69,13 +70,19 @@ def _dynamic(graph: Any, folder: Path) -> Any:
 
     source, written = folder / "float32.onnx", folder / "int8.onnx"
     onnx.save(graph, str(source))
-    quantize_dynamic(
-        source,
-        written,
-        op_types_to_quantize=["MatMul", "Gemm"],
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-    )
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it recommends other steps before this one
+    try:
+        quantize_dynamic(
+            source,
+            written,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        root.setLevel(level)
     return onnx.load(str(written))
 
 

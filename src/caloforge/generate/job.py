@@ -25,7 +25,7 @@ class GenerationJob:
         incident: all particles of the run.
         seed: same seed, same showers.
         batch_size: showers per call of the engine.
-        threads: of the engine; None: its own choice.
+        threads: of the engine; its own choice when 0.
     """
 
     model: Path
@@ -33,7 +33,7 @@ class GenerationJob:
     incident: Incident
     seed: int
     batch_size: int
-    threads: int | None = None
+    threads: int = 0
     _opened: Engine | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -47,19 +47,10 @@ class GenerationJob:
         """Open the engine, and let it compile on a batch that does not count."""
         if self._opened is not None:
             return
-        self._limit_threads()
-        self._opened = open_engine(self.model, self.engine)
+        self._opened = open_engine(self.model, self.engine, threads=self.threads)
         few = self.incident.take(slice(0, self.batch_size))
         for _ in self._batches(Shard(0, 0, len(few))):
             pass
-
-    def _limit_threads(self) -> None:
-        """Several workers share the cores."""
-        if self.threads is None:
-            return
-        import numba
-
-        numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
 
     def __call__(self, shard: Shard, advance: Advance) -> Showers:
         """The showers of the shard, with the time that the engine took."""

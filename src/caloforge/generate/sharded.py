@@ -97,8 +97,8 @@ def generate_sharded(
     )
 
 
-def _threads(executor: Executor) -> int | None:
+def _threads(executor: Executor) -> int:
     """Threads of each worker's engine: its share of the cores."""
     if executor.workers <= 1:
-        return None
+        return 0
     return max(1, (os.cpu_count() or 1) // executor.workers)

@@ -4,6 +4,7 @@ This package needs numpy, scipy, numba and onnxruntime, nothing of the training 
 it can live inside a simulation job.
 """
 
+from caloforge.runtime.choose import fastest
 from caloforge.runtime.compact_engine import CompactEngine
 from caloforge.runtime.engine import Engine
 from caloforge.runtime.generate import shower_batches
@@ -16,6 +17,7 @@ __all__ = [
     "Engine",
     "OnnxEngine",
     "OpenVinoEngine",
+    "fastest",
     "normal_noise",
     "shower_batches",
     "shower_noise",

@@ -65,8 +65,11 @@ class OpenVinoEngine:
         self.calorimeter = Calorimeter.from_yaml(geometry, f"{self.path}: geometry")
 
     def _metadata(self, model: Any) -> str:
-        if self.path.suffix == ".onnx":
-            return str(model.get_rt_info(["framework", METADATA]).astype(str))
+        if self.path.suffix == ".onnx":  # OpenVINO does not read what is said there
+            import onnx
+
+            proto = onnx.load(str(self.path), load_external_data=False)
+            return {entry.key: entry.value for entry in proto.metadata_props}[METADATA]
         if not model.has_rt_info([METADATA]):
             raise KeyError(METADATA)
         return str(model.get_rt_info([METADATA]).astype(str))
