@@ -239,9 +239,7 @@ def test_what_par04_does_not_tell(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"--particle, one of 11, 22"):
         export_par04(artifact_of(several), tmp_path / "m.onnx")
     with pytest.raises(ModelError, match=r"--particle, one of 11, 22"):
-        export_par04(
-            artifact_of(several), tmp_path / "m.onnx", options=Par04Options(particle=211)
-        )
+        export_par04(artifact_of(several), tmp_path / "m.onnx", options=Par04Options(particle=211))
     export_par04(artifact_of(several), tmp_path / "m.onnx", options=Par04Options(particle=22))
     example = Par04Example(tmp_path / "m.mac")
     by_cell = np.empty(several.calorimeter.n_cells)

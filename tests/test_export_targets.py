@@ -82,18 +82,20 @@ def test_smaller_weights_are_judged_by_their_showers(
     precision: Any, vae: Path, reference: Path, tmp_path: Path
 ) -> None:
     full = export_onnx(vae, tmp_path / "full.onnx", "float32")
-    path = export_onnx(
-        vae, tmp_path / "m.onnx", precision, reference=reference, max_loss=0.5
-    )
+    path = export_onnx(vae, tmp_path / "m.onnx", precision, reference=reference, max_loss=0.5)
     said = OnnxEngine(path).description
     assert said["precision"] == precision
     assert said["fidelity"]["showers"] == 200
     assert said["fidelity"]["loss"] <= 0.5
     assert said == json.loads(path.with_suffix(".json").read_text())
     onnx.checker.check_model(str(path))
-    weights = [sum(len(w.raw_data) for w in onnx.load(str(p)).graph.initializer) for p in (path, full)]
+    weights = [
+        sum(len(w.raw_data) for w in onnx.load(str(p)).graph.initializer) for p in (path, full)
+    ]
     assert weights[0] < 0.75 * weights[1]
-    a, b = (load_model(p).generate(energy="10:100", n=50, seed=1).total_energy for p in (path, full))
+    a, b = (
+        load_model(p).generate(energy="10:100", n=50, seed=1).total_energy for p in (path, full)
+    )
     assert not np.array_equal(a, b)
     np.testing.assert_allclose(a.mean(), b.mean(), rtol=0.02)
 

@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     model: Path = typer.Argument(..., help="A shipped model, a folder or an .onnx file."),
-    output: Path = typer.Option(..., "--output", "-o", help="Store file (.h5) to write, or a folder of shards."),
+    output: Path = typer.Option(
+        ..., "--output", "-o", help="Store file (.h5) to write, or a folder of shards."
+    ),
     energy: str | None = typer.Option(
         None, "--energy", help="GeV: a value, lo:hi, log:lo:hi, or a comma list."
     ),

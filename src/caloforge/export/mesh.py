@@ -1,4 +1,4 @@
-"""The mesh of Geant4's Par04 example: equal rings, sectors and slices around the particle's line."""
+"""The mesh of Geant4's Par04 example: rings, sectors and slices around the particle's line."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def mesh_of(calorimeter: Calorimeter) -> Mesh:
     fronts = np.array([layer.z for layer in calorimeter.layers])
     steps = np.arange(len(fronts)) * slices[0]
     if grid.r_edges[0] != 0 or not np.allclose(widths, widths[0]):
-        raise GeometryError(f"'{calorimeter.name}' has rings of several widths, Par04 of one; {HINT}")
+        raise GeometryError(
+            f"'{calorimeter.name}' has rings of several widths, Par04 of one; {HINT}"
+        )
     if not (np.allclose(slices, slices[0]) and np.allclose(fronts, steps, atol=1e-6)):
         raise GeometryError(
             f"'{calorimeter.name}' has layers of several depths, Par04 of one, from the front face "

@@ -39,7 +39,10 @@ def in_float32(artifact: Artifact) -> Artifact:
     config = {**model.config.model_dump(), "inference": "float32"}
     single = build_any(model.kind, model.calorimeter, config)
     single.load_state_dict(model.state_dict())
-    description = {**artifact.description, "config": describe(single, artifact.provenance)["config"]}
+    description = {
+        **artifact.description,
+        "config": describe(single, artifact.provenance)["config"],
+    }
     return Artifact(artifact.path, single.eval(), description, artifact.provenance)
 
 

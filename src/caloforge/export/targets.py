@@ -107,7 +107,10 @@ TARGETS = {
 
 
 def export_model(
-    artifact: Artifact, output: str | Path, target: str = "onnx", options: ExportOptions | None = None
+    artifact: Artifact,
+    output: str | Path,
+    target: str = "onnx",
+    options: ExportOptions | None = None,
 ) -> Path:
     """Export a model to one of :data:`TARGETS`.
 

@@ -43,9 +43,7 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(
-        self, path: str | Path, device: str | None = None, threads: int = 0
-    ) -> None:
+    def __init__(self, path: str | Path, device: str | None = None, threads: int = 0) -> None:
         import torch
 
         from caloforge.artifact import load_artifact
