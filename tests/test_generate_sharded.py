@@ -15,7 +15,7 @@ import pytest
 
 from caloforge.api import train
 from caloforge.beam import particles
-from caloforge.cli import main
+from caloforge.cli.entry import run
 from caloforge.errors import CaloforgeWarning, ConfigError, OutputError
 from caloforge.generate import generate_sharded, generate_to_store, open_engine
 from caloforge.generate import sharded as module
@@ -127,8 +127,8 @@ def test_a_killed_command_goes_on(model: Path, tmp_path: Path) -> None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert main(["generate", *asked, "-o", str(tmp_path / "g.h5"), "-q"]) == 0
-    assert main(["generate", *asked, "-o", str(tmp_path / "whole.h5"), "-q"]) == 0
+    assert run(["generate", *asked, "-o", str(tmp_path / "g.h5"), "-q"]) == 0
+    assert run(["generate", *asked, "-o", str(tmp_path / "whole.h5"), "-q"]) == 0
     resumed, whole = (open_showers(tmp_path / f"{name}.h5").read() for name in ("g", "whole"))
     assert same(resumed, whole)
     assert not parts.exists()

@@ -75,7 +75,8 @@ class OnMesh(nn.Module):
             energy = known["energy"]
             columns.append(known[name] if constant is None else torch.full_like(energy, constant))
         shower = self.model(torch.cat(columns, dim=-1), noise)
-        return (shower[:, self.source] * self.share).sum(-1)
+        on_mesh: torch.Tensor = (shower[:, self.source] * self.share).sum(-1)
+        return on_mesh
 
 
 def constants_of(
@@ -181,7 +182,8 @@ class CaloDiTMode(nn.Module):
     def forward(self, vector: torch.Tensor) -> torch.Tensor:
         """The vector that Par04 makes -> GeV per cell."""
         draw = torch.randn if self.latent.distribution == "normal" else torch.rand
-        return self.at(vector, draw(1, self.latent.size))
+        noise: torch.Tensor = draw(1, self.latent.size)
+        return self.at(vector, noise)
 
     def at(self, vector: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """The same at the given noise."""
@@ -193,5 +195,6 @@ class CaloDiTMode(nn.Module):
 
 def uniform_of(normal: torch.Tensor) -> torch.Tensor:
     """Standard normal numbers -> uniform ones, as many standard deviations from the middle."""
-    uniform = 0.5 + 0.5 * torch.special.erf(normal * math.sqrt(0.5))  # no engine has it in float64
+    # No engine has the error function in float64.
+    uniform: torch.Tensor = 0.5 + 0.5 * torch.special.erf(normal * math.sqrt(0.5))
     return uniform.clamp(NEAR, 1.0 - NEAR)

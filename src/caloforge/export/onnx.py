@@ -100,13 +100,13 @@ def _write_smaller(
     metadata = {**native_metadata(single), "precision": precision}
     full = native_graph(single)
     with tempfile.TemporaryDirectory() as folder:
-        engines = []
+        engines: dict[str, OnnxEngine] = {}
         for name, graph in (("full", full), ("smaller", quantised(full, precision, Path(folder)))):
             embed(graph, METADATA, json.dumps(metadata))
             file = Path(folder) / f"{name}.onnx"
             file.write_bytes(graph.SerializeToString())
-            engines.append(OnnxEngine(file))
-        found = measure(*engines, reference)
+            engines[name] = OnnxEngine(file)
+        found = measure(engines["full"], engines["smaller"], reference)
     require_fidelity(found, max_loss, f"{artifact.path} in {precision}")
     metadata["fidelity"] = found.to_dict()
     del graph.metadata_props[:]

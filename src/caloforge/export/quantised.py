@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.artifact import Artifact, describe
-from caloforge.models import build_any
+from caloforge.models import ShowerModel, build_any
 
 Precision = Literal["full", "float32", "bf16", "int8"]
 
@@ -38,6 +38,7 @@ def in_float32(artifact: Artifact) -> Artifact:
         return artifact
     config = {**model.config.model_dump(), "inference": "float32"}
     single = build_any(model.kind, model.calorimeter, config)
+    assert isinstance(single, ShowerModel)
     single.load_state_dict(model.state_dict())
     description = {
         **artifact.description,

@@ -42,10 +42,17 @@ def export_torchscript(model: str | Path | Artifact, output: str | Path) -> Path
         condition, noise = example(net, 3)
         with torch.inference_mode():
             expected = net(condition, noise).numpy()
-            found = torch.jit.load(str(partial))(condition, noise).numpy()
+            found = load_script(partial)(condition, noise).numpy()
         difference = largest_difference(found, expected, artifact.calorimeter.cell_threshold)
         require_parity(difference, EXACT, f"{artifact.path}: the TorchScript module")
     return output
+
+
+def load_script(file: Path) -> Any:
+    """The module in a file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.load(str(file))  # type: ignore[no-untyped-call]
 
 
 class _Held(torch.nn.Module):
@@ -75,7 +82,9 @@ def script_of(
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         try:
-            traced = torch.jit.trace(_Held(module), inputs, check_trace=False)
+            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                _Held(module), inputs, check_trace=False
+            )
             extra = {EXTRA: json.dumps(metadata).encode()}
             torch.jit.save(traced, str(file), _extra_files=extra)
         except RuntimeError as error:

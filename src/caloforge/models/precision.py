@@ -37,12 +37,12 @@ def call_with(
     network: nn.Module, state: Mapping[str, torch.Tensor], inputs: tuple[torch.Tensor, ...]
 ) -> Any:
     """``network(*inputs)`` with other weights and buffers, by name."""
-    if not torch.jit.is_tracing():
+    if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
         return functional_call(network, dict(state), inputs)
     copied = copy.deepcopy(network)  # TorchScript knows no functional_call
     for prefix, module in copied.named_modules():
         for held in (module._parameters, module._buffers):
             for key in held:
                 name = f"{prefix}.{key}" if prefix else key
-                held[key] = state.get(name, held[key])  # type: ignore[assignment]
+                held[key] = state.get(name, held[key])
     return copied(*inputs)

@@ -69,7 +69,8 @@ class OpenVinoEngine:
             import onnx
 
             proto = onnx.load(str(self.path), load_external_data=False)
-            return {entry.key: entry.value for entry in proto.metadata_props}[METADATA]
+            said: dict[str, str] = {entry.key: entry.value for entry in proto.metadata_props}
+            return said[METADATA]
         if not model.has_rt_info([METADATA]):
             raise KeyError(METADATA)
         return str(model.get_rt_info([METADATA]).astype(str))
