@@ -56,7 +56,7 @@ def export(
     """
     from caloforge.api import export as run
     from caloforge.beam import pdg_code
-    from caloforge.export import TARGETS
+    from caloforge.export.targets import TARGETS
 
     chosen: Precision = precision  # type: ignore[assignment]
     path = run(

@@ -4,10 +4,9 @@ from caloforge.export.onnx import export_onnx
 from caloforge.export.openvino import export_openvino
 from caloforge.export.par04 import Par04Options, export_par04
 from caloforge.export.script import export_torchscript
-from caloforge.export.targets import TARGETS, ExportOptions, Target, export_model
+from caloforge.export.targets import ExportOptions, Target, export_model
 
 __all__ = [
-    "TARGETS",
     "ExportOptions",
     "Par04Options",
     "Target",

@@ -12,7 +12,8 @@ from caloforge.errors import CaloforgeWarning
 from caloforge.generate.engines import open_engine
 from caloforge.runtime import Engine, shower_batches
 from caloforge.showers import Incident, Provenance, Showers
-from caloforge.tasks import ENGINE_SECONDS, Advance, Shard
+from caloforge.tasks import Advance, Shard
+from caloforge.tasks.ledger import ENGINE_SECONDS
 
 
 @dataclass

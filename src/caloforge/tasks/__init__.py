@@ -4,14 +4,12 @@ from caloforge.tasks.cluster import DaskCluster
 from caloforge.tasks.executor import Executor, ShardAdvance
 from caloforge.tasks.in_process import InProcess
 from caloforge.tasks.job import Advance, Job
-from caloforge.tasks.ledger import ENGINE_SECONDS
 from caloforge.tasks.local import LocalWorkers
 from caloforge.tasks.plan import Shard, plan_shards
 from caloforge.tasks.progress import Progress
 from caloforge.tasks.run import Result, run_sharded
 
 __all__ = [
-    "ENGINE_SECONDS",
     "Advance",
     "DaskCluster",
     "Executor",
