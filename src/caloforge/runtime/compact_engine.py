@@ -22,7 +22,6 @@ class CompactEngine:
 
     Args:
         path: the folder.
-        threads: CPU threads; all cores when 0.
 
     Raises:
         ModelError: the folder is unfinished or damaged.
@@ -31,7 +30,7 @@ class CompactEngine:
 
     name = "compact"
 
-    def __init__(self, path: str | Path, threads: int = 0) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         weights = self.path / "weights.safetensors"
         try:
@@ -39,9 +38,7 @@ class CompactEngine:
             self.description: dict[str, Any] = json.loads(text)
             state = load_file(weights)
             self.calorimeter = Calorimeter.from_file(self.path / "geometry.yaml")
-            self.sampler = LayeredSampler(
-                self.calorimeter, self.description["config"], state, threads
-            )
+            self.sampler = LayeredSampler(self.calorimeter, self.description["config"], state)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             text = " ".join(str(error).split())[:200]
             raise ModelError(

@@ -23,7 +23,6 @@ class OnnxEngine:
     Args:
         path: the .onnx file.
         threads: CPU threads; ONNX Runtime's choice when 0.
-        provider: ``CPU``, ``CUDA``, or ``best``: all that are there, the fastest first.
 
     Raises:
         ModelError: missing, damaged, or not exported by Caloforge.
@@ -31,7 +30,7 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, path: str | Path, threads: int = 0, provider: str = "best") -> None:
+    def __init__(self, path: str | Path, threads: int = 0) -> None:
         import onnxruntime
 
         self.path = Path(path)
@@ -42,7 +41,7 @@ class OnnxEngine:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
-                str(self.path), options, providers=_providers(provider)
+                str(self.path), options, providers=onnxruntime.get_available_providers()
             )
             metadata = self._session.get_modelmeta().custom_metadata_map
             self.description: dict[str, Any] = json.loads(metadata[METADATA])
@@ -63,10 +62,3 @@ class OnnxEngine:
         """(B, C) conditions and (B, latent) noise -> (B, n_cells) MeV."""
         (energy,) = self._session.run(None, {"condition": condition, "noise": noise})
         return np.asarray(energy, dtype=np.float32)
-
-
-def _providers(provider: str) -> list[str]:
-    import onnxruntime
-
-    there: list[str] = onnxruntime.get_available_providers()
-    return there if provider == "best" else [f"{provider}ExecutionProvider"]

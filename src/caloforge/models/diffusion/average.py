@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
-
-from caloforge.models.precision import call_with
+from torch.func import functional_call
 
 
 class WeightAverage(nn.Module):
@@ -32,7 +31,7 @@ class WeightAverage(nn.Module):
 
     def run(self, network: nn.Module, *inputs: torch.Tensor) -> Any:
         """``network(*inputs)`` with the averages as its weights."""
-        return call_with(network, self.weights(), inputs)
+        return functional_call(network, self.weights(), inputs)
 
 
 def inverse_decay(step: int, power: float, most: float) -> float:
