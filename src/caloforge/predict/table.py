@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.models import Predicted
-from caloforge.showers import COLUMNS, Showers
-from caloforge.showers.incident import NO_ANGLE
+from caloforge.showers import COLUMNS, Incident, Showers
 
 Column = NDArray[Any]
 Floats = NDArray[np.float64]
 
 FILE, ROW, VISIBLE, PDG = "file", "row", "visible", "predicted_pdg"
 PROBABILITY, PREDICTED = "probability_", "predicted_"
-ANGLE = "opening_angle"
 
 _MEANING = {
     FILE: "number of the input file, from 0",
@@ -80,12 +78,8 @@ class Part:
 
 
 def join(parts: Sequence[Part]) -> Table:
-    """One table of all parts; only the truth columns that all of them have.
-
-    And the opening angle where some have it: files of other particles than pions have none.
-    """
-    truths = _with_opening_angle(parts)
-    common = [name for name in truths[0] if all(name in truth for truth in truths)]
+    """One table of all parts; of the truth what :meth:`Incident.concatenate` keeps."""
+    truth = Incident.concatenate([Incident(part.truth) for part in parts])
     sizes = [len(part.visible) for part in parts]
     files = np.repeat([part.file for part in parts], sizes).astype(np.int32)
     first = np.unique(files, return_index=True)[1]
@@ -93,20 +87,10 @@ def join(parts: Sequence[Part]) -> Table:
     return Table(
         files,
         row,
-        {name: np.concatenate([truth[name] for truth in truths]) for name in common},
+        dict(truth.columns),
         np.concatenate([part.visible for part in parts]),
         Predicted.concatenate([part.predicted for part in parts]),
     )
-
-
-def _with_opening_angle(parts: Sequence[Part]) -> list[Mapping[str, Column]]:
-    """The truth of all parts, with :data:`NO_ANGLE` where only others have the column."""
-    if not any(ANGLE in part.truth for part in parts):
-        return [part.truth for part in parts]
-    return [
-        {**part.truth, ANGLE: part.truth.get(ANGLE, np.full(len(part.visible), NO_ANGLE))}
-        for part in parts
-    ]
 
 
 def write_table(table: Table, path: Path) -> None:

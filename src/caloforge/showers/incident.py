@@ -24,6 +24,7 @@ COLUMNS: dict[str, str] = {
 }
 """The known columns and their meaning."""
 
+ANGLE = "opening_angle"
 NO_ANGLE = -1.0
 """``opening_angle`` of other particles, and of pions that did not decay."""
 
@@ -110,7 +111,17 @@ class Incident:
 
     @staticmethod
     def concatenate(parts: Sequence[Incident]) -> Incident:
-        """One table from many; only the columns that all of them have."""
+        """One table from many; only the columns that all of them have.
+
+        And the opening angle where some have it: it is :data:`NO_ANGLE` for the particles of tables
+        without neutral pions.
+        """
+        if any(ANGLE in part for part in parts):
+            none = [np.full(len(part), NO_ANGLE) for part in parts]
+            parts = [
+                Incident({**p.columns, ANGLE: p.columns.get(ANGLE, fill)})
+                for p, fill in zip(parts, none, strict=True)
+            ]
         common = [name for name in parts[0] if all(name in part for part in parts)]
         return Incident({name: np.concatenate([part[name] for part in parts]) for name in common})
 
