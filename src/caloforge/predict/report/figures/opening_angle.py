@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from caloforge.predict.table import Table
 from caloforge.validate.report.figures.style import colour, margins
@@ -13,7 +14,7 @@ from caloforge.validate.report.figures.style import colour, margins
 TITLE = "Photons and neutral pions by opening angle"
 CAPTION = (
     "AUC of photons against neutral pions in bins of the angle between the pion's two photons: "
-    "photons that fly apart are easy to see."
+    "photons that fly apart are easy to see, unless one is soft or misses the cells."
 )
 
 
@@ -29,8 +30,11 @@ def draw(_: Table, metrics: dict[str, Any]) -> Figure | None:
     figure = Figure(figsize=(6.4, 4.2))
     axes = figure.subplots()
     margins(figure, 1, 1, left=0.95, bottom=0.65, top=0.2)
-    middle, half = (low + high) / 2, (high - low) / 2
-    axes.errorbar(middle, area, xerr=half, yerr=error, fmt="o", markersize=5, color=colour(1))
+    middle = np.sqrt(low * high)
+    reach = np.array([middle - low, high - middle])
+    axes.errorbar(middle, area, xerr=reach, yerr=error, fmt="o", markersize=5, color=colour(1))
+    axes.set_xscale("log")  # most pions have nearly the least angle, a few open wide
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.axhline(0.5, color="0.4", linewidth=1.0, linestyle=":")
     axes.set_xlabel("opening angle [mrad]")
     axes.set_ylabel(r"AUC, $\gamma$ against $\pi^0$")
