@@ -12,6 +12,7 @@ from caloforge.models.layered.spectra import Spectra as TorchSpectra
 from caloforge.models.layered.spectra import equal_bins, splines
 from caloforge.sampling.mixtures import Chain as Weights
 from caloforge.sampling.mixtures import draw_chains
+from caloforge.sampling.products import product
 from caloforge.sampling.random import keys_of, seed, uniform
 from caloforge.sampling.spectra import (
     Spectra,
@@ -40,6 +41,22 @@ def test_neighbouring_keys_give_unlike_showers() -> None:
         seed(state, key, 0)
         first.append([uniform(state) for _ in range(2000)])
     assert abs(np.corrcoef(first[0], first[1])[0, 1]) < 0.08
+
+
+# ---------------------------------------------------------------------------- products
+
+
+@pytest.mark.parametrize(("size", "n"), [(1, 1), (3, 5), (33, 224), (112, 795)])
+def test_rows_of_a_product_do_not_depend_on_how_many_there_are(size: int, n: int) -> None:
+    random = np.random.default_rng(size)
+    x = random.normal(size=(67, size)).astype(np.float32)
+    weight = random.normal(size=(size, n)).astype(np.float32)
+    whole = product(x, weight)
+    np.testing.assert_allclose(whole, x.astype(float) @ weight, atol=1e-6 * size)
+    for begin in (0, 1, 6):
+        for rows in (0, 1, 2, 3, 8, 13, 48):
+            part = product(x[begin : begin + rows], weight)
+            assert np.array_equal(part, whole[begin : begin + rows])
 
 
 # --------------------------------------------------------------------------- densities

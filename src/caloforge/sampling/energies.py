@@ -20,11 +20,11 @@ from caloforge.sampling.networks import (
     Perceptron,
     Remembered,
     memory_of,
-    product,
-    room,
     start_memory,
     step_memory,
+    zeros,
 )
+from caloforge.sampling.products import multiply, product
 from caloforge.sampling.random import uniform
 
 STATES = 3
@@ -107,7 +107,7 @@ class EnergyStage:
         fit = np.polynomial.polynomial.polyval(known[:, 0].astype(np.float64), b["total_fit"])
         left = np.exp(chosen * b["total_std"] + fit + incident)
         context = product(self.context(np.column_stack([known, chosen])), self.from_context)
-        heard, decided = room(rows, SEEN + 1), room(rows, len(self.networks.decide_bias))
+        heard, decided = zeros(rows, SEEN + 1), zeros(rows, len(self.networks.decide_bias))
         at = start_memory(self.networks.memory, rows)
         layers = len(self.networks.mean)
         energy = np.zeros((rows, layers))
@@ -172,10 +172,10 @@ def _draw_layers(
     end = energy.shape[1] - 1
     for layer in range(energy.shape[1]):
         _hear(left, incident, networks.left_mean[layer], networks.left_std[layer], heard)
-        np.dot(heard, networks.hears, given)
+        multiply(heard, networks.hears, given)
         _add(given, context, networks.from_place[layer])
         step_memory(networks.memory, given, at)
-        np.dot(at.out, networks.decide, decided)
+        multiply(at.out, networks.decide, decided)
         _draw_layer(
             decided, networks.decide_bias, networks.earlier, networks.last, networks.last_bias,
             networks.mean[layer], networks.std[layer], networks.bounds[layer],

@@ -104,7 +104,7 @@ def draw_chains(
         inner: (rows, dims, width), spent.
         earlier, last, last_bias: weights of the chain.
         bounds: (2, dims) lowest and highest value.
-        wanted: (rows,) rows that are not get zeros; may be fewer than the others have.
+        wanted: (rows,) rows that are not get zeros.
         words: (rows, 2) random states.
         out: (rows, dims).
     """

@@ -9,9 +9,7 @@ import numpy as np
 from caloforge.sampling.arrays import Array, State
 from caloforge.sampling.compiled import compiled
 from caloforge.sampling.functions import sigmoid, tanh
-
-LEAST_ROWS = 8
-"""Products of fewer rows take other paths in BLAS and round differently; they are padded."""
+from caloforge.sampling.products import multiply, product
 
 GRU = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 """Weights of a GRU in torch."""
@@ -29,21 +27,6 @@ class Linear:
         out = product(x, self.weight)
         out += self.bias
         return out
-
-
-def product(x: Array, weight: Array) -> Array:
-    """Matrix product whose rows do not depend on how many there are."""
-    rows = len(x)
-    if rows >= LEAST_ROWS:
-        return np.asarray(x @ weight)
-    padded = room(rows, x.shape[1])
-    padded[:rows] = x
-    return np.asarray((padded @ weight)[:rows])
-
-
-def room(rows: int, size: int) -> Array:
-    """Zeros (rows or LEAST_ROWS, size): room for the rows of a batch."""
-    return np.zeros((max(rows, LEAST_ROWS), size), dtype=np.float32)
 
 
 class Perceptron:
@@ -108,19 +91,23 @@ def memory_of(state: State, name: str, mix: str) -> Memory:
     )
 
 
+def zeros(rows: int, size: int) -> Array:
+    """(rows, size) zeros."""
+    return np.zeros((rows, size), dtype=np.float32)
+
+
 def start_memory(memory: Memory, rows: int) -> Remembered:
     """Before the first step."""
     size, both = memory.from_state.shape
-    said = room(rows, both)
-    said[:] = memory.state_bias
-    return Remembered(room(rows, size), said, room(rows, both - 3 * size))
+    said = np.tile(memory.state_bias, (rows, 1))
+    return Remembered(zeros(rows, size), said, zeros(rows, both - 3 * size))
 
 
 @compiled
 def step_memory(memory: Memory, given: Array, at: Remembered) -> None:
     """One step, in place; ``given`` (rows, 3 size + out): products of the input and bias."""
     _remember(given, at.said, at.state)
-    np.dot(at.state, memory.from_state, at.said)
+    multiply(at.state, memory.from_state, at.said)
     _mix(given, at.said, memory.state_bias, at.state.shape[1], at.out)
 
 
@@ -142,7 +129,7 @@ def silu(x: Array) -> None:
 
 @compiled
 def add_silu(first: Array, second: Array, out: Array) -> None:
-    """SiLU of the sum of (rows, n) and (rows or more, n), for the rows of the first."""
+    """SiLU of the sum of two (rows, n)."""
     for row in range(first.shape[0]):
         for k in range(first.shape[1]):
             value = first[row, k] + second[row, k]

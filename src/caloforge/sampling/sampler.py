@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import get_num_threads
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
@@ -82,7 +81,6 @@ class LayeredSampler:
             state["cells.group"], offset, coupling,
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(get_num_threads())
-        self._blas = ThreadpoolController()  # looks for the libraries once, that takes 2 ms
 
     def hits(self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]) -> Hits:
         """Showers for (B, C) conditions (MeV, rad, mm) and (B, 4) uniform noise, B >= 1.
@@ -97,11 +95,10 @@ class LayeredSampler:
             )
         firsts = range(0, len(condition), AT_ONCE)
         some = [(condition[k : k + AT_ONCE], noise[k : k + AT_ONCE]) for k in firsts]
-        with self._blas.limit(limits=1, user_api="blas"):
-            if len(some) == 1:
-                parts = [self._some(*some[0])]
-            else:
-                parts = list(self._threads.map(lambda pair: self._some(*pair), some))
+        if len(some) == 1:
+            parts = [self._some(*some[0])]
+        else:
+            parts = list(self._threads.map(lambda pair: self._some(*pair), some))
         counts, cells, energies = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Hits(np.concatenate([[0], np.cumsum(counts)]), cells, energies)
 

@@ -21,11 +21,11 @@ from caloforge.sampling.networks import (
     add_bias,
     add_silu,
     memory_of,
-    product,
-    room,
     start_memory,
     step_memory,
+    zeros,
 )
+from caloforge.sampling.products import multiply, product
 
 CONTEXT = 3
 """What the stage knows of a layer: its energy, its hits, whether it is hit."""
@@ -93,8 +93,8 @@ class ShapeStage:
         rows, (layers, _, size) = len(known), self.networks.bounds.shape
         out = np.zeros((rows, layers, size), dtype=np.float32)
         hit = np.ascontiguousarray(known[:, :, 2].T)
-        last, x = room(rows, size), room(rows, len(self.before_bias))
-        inner = room(rows, len(self.networks.first_bias))
+        last, x = zeros(rows, size), zeros(rows, len(self.before_bias))
+        inner = zeros(rows, len(self.networks.first_bias))
         at = start_memory(self.networks.memory, rows)
         beforehand = self._beforehand(known, condition)
         _draw_layers(self.networks, beforehand, hit, last, x, inner, at, words, out)
@@ -145,12 +145,12 @@ def _draw_layers(
     rows, size = out.shape[0], out.shape[2]
     chains = inner.reshape(inner.shape[0], size, inner.shape[1] // size)
     for layer in range(out.shape[1]):
-        np.dot(last, networks.from_last, from_last)
+        multiply(last, networks.from_last, from_last)
         add_silu(beforehand[layer], from_last, x)
-        np.dot(x, networks.memory.from_input, given)
+        multiply(x, networks.memory.from_input, given)
         add_bias(given, networks.memory.input_bias)
         step_memory(networks.memory, given, at)
-        np.dot(at.out, networks.first, inner)
+        multiply(at.out, networks.first, inner)
         add_bias(inner, networks.first_bias)
         draw_chains(
             chains, networks.earlier, networks.last, networks.last_bias, networks.bounds[layer],
