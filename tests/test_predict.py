@@ -19,6 +19,7 @@ from caloforge.predict import load_predictor, predict
 from caloforge.predict.classification import area_error, classification
 from caloforge.predict.metrics import figures
 from caloforge.predict.regression import angle_figures, energy_figures
+from caloforge.predict.report.figures import opening_angle
 from caloforge.predict.report.html import groups, headline
 from caloforge.predict.table import Part, Table, join
 from caloforge.showers import Incident, Showers
@@ -99,6 +100,20 @@ def test_photons_and_pions_by_opening_angle() -> None:
     blind = classification(pdg, probability, (22, 111, 11), opening_angle=0 * angle)
     assert blind is not None
     assert blind["opening_angle"] is None
+
+
+def test_bins_of_the_opening_angle_without_pions_are_left_out() -> None:
+    """Four pions in five bins; the figure is drawn."""
+    pdg = np.repeat([22, 111], [4, 4])
+    angle = np.array([-1.0] * 4 + [0.003, 0.004, 0.006, 0.05])
+    probability = np.column_stack([np.linspace(0.9, 0.2, 8), np.linspace(0.1, 0.8, 8)])
+    truth = {"pdg": pdg, "energy": np.full(8, 1e4), "opening_angle": angle}
+    table = join([Part(0, truth, np.full(8, 200.0), Predicted((22, 111), probability, {}))])
+    found = figures(table)
+    rows = found["classification"]["opening_angle"]
+    assert sum(row["background_showers"] for row in rows) == 4
+    assert all(row["background_showers"] and row["auc"] == 1.0 for row in rows)
+    assert opening_angle.draw(table, found) is not None
 
 
 def test_files_without_pions_have_no_opening_angle() -> None:

@@ -112,8 +112,8 @@ def by_opening_angle(
     """Photons against neutral pions in bins of the pions' opening angle (rad).
 
     All photons against the pions of every bin, five bins with equal numbers of pions: ``low``,
-    ``high`` and what :func:`pair` says, photons being the signal. None without both classes, or
-    without pions whose angle is known.
+    ``high`` and what :func:`pair` says, photons being the signal; bins that got none of a few pions
+    are left out. None without both classes, or without pions whose angle is known.
     """
     if PHOTON not in classes or NEUTRAL_PION not in classes:
         return None
@@ -126,7 +126,7 @@ def by_opening_angle(
     edges = edges if len(edges) > 1 else np.array([edges[0], edges[0] * 1.001])
     number = np.where(known, energy_bin(angle, edges), -1)
     rows = []
-    for k in range(len(edges) - 1):
+    for k in np.unique(number[known]):
         chosen = photons | (number == k)
         entry = pair(pair_score(probability[chosen], photon, pion), photons[chosen])
         entry.pop("roc")
