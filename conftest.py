@@ -11,6 +11,7 @@ import torch
 from caloforge.conversion import convert
 from caloforge.errors import CaloforgeError
 from caloforge.geometry import Calorimeter
+from caloforge.runtime.choose import CACHE
 from caloforge.showers import Showers
 from caloforge.simulate.geant4 import find_tables
 from caloforge.store import open_showers
@@ -25,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def _seed(request: pytest.FixtureRequest) -> None:
     torch.manual_seed(request.config.getoption("--seed"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What engines were measured to take is not kept in the user's home."""
+    monkeypatch.setenv(CACHE, str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def exported(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_cell_above_threshold_agrees_to_1e_4(model: Path, exported: Path) -> None:
     torch_showers = load_model(model).generate(energy="10:100", n=24, seed=2)
-    onnx_showers = load_model(exported).generate(energy="10:100", n=24, seed=2)
+    onnx_showers = load_model(exported, "onnx").generate(energy="10:100", n=24, seed=2)
     expected, found = torch_showers.dense(), onnx_showers.dense()
     above = (expected > 0) | (found > 0)
     assert above.sum() > 100
@@ -56,7 +56,7 @@ EXPORTABLE = [name for name in shipped_models() if load_artifact(name).model.exp
 def test_shipped_models_agree_too(name: str, tmp_path: Path) -> None:
     exported = export_onnx(name, tmp_path / "model.onnx")
     expected = load_model(name).generate(energy="10:100", n=16, seed=3).dense()
-    found = load_model(exported).generate(energy="10:100", n=16, seed=3).dense()
+    found = load_model(exported, "onnx").generate(energy="10:100", n=16, seed=3).dense()
     above = (expected > 0) | (found > 0)
     assert above.sum() > 16 * 100
     assert np.abs(found[above] / expected[above] - 1.0).max() <= 1e-4
@@ -188,5 +188,5 @@ def test_the_runtime_leaves_torch_and_the_store_out(exported: Path) -> None:
     )
     total, heavy = done.stdout.splitlines()
     assert heavy == "[]"
-    expected = load_model(exported).generate(energy=[50.0, 60.0], seed=4).total_energy.sum()
+    expected = load_model(exported, "onnx").generate(energy=[50.0, 60.0], seed=4).total_energy.sum()
     assert float(total) == pytest.approx(expected, rel=1e-6)

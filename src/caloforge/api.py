@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from caloforge.artifact import warm_start
+from caloforge.artifact import load_artifact, warm_start
 from caloforge.beam import Words, particles
 from caloforge.config import Recipe, load_recipe
 from caloforge.data import StoredBlocks, load_sample
 from caloforge.errors import ConfigError
-from caloforge.export import export_onnx
+from caloforge.export import ExportOptions, export_model
+from caloforge.export.fidelity import ALLOWED
+from caloforge.export.quantised import Precision
 from caloforge.generate import open_engine
 from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models import Trainable, all_kinds, build_any
@@ -157,10 +159,37 @@ def load_model(path: str | Path, engine: str = "auto") -> Model:
     return Model(path, open_engine(path, engine))
 
 
-def export(model: str | Path, output: str | Path) -> Path:
-    """Export a model artifact to ONNX (``output``, with JSON metadata beside it).
+def export(
+    model: str | Path,
+    output: str | Path,
+    *,
+    target: str = "onnx",
+    precision: Precision = "full",
+    reference: str | Path | None = None,
+    max_loss: float = ALLOWED,
+    rebin: str | None = None,
+    particle: int | None = None,
+) -> Path:
+    """Export a model artifact for other software; what it needs is inside, or beside ``output``.
+
+    Args:
+        model: a folder, or a shipped model.
+        output: file to write; its ending depends on the target.
+        target: ``onnx``, ``par04``, ``par04-calodit``, ``torchscript``, ``openvino``.
+        precision: ONNX only: ``full``, ``float32``, ``bf16``, ``int8``.
+        reference: store file of Geant4 showers to judge ``bf16`` and ``int8`` by.
+        max_loss: by how much the mean separation power from them may grow, as a share of it.
+        rebin: Par04 only: a detector whose mesh the showers are shared among.
+        particle: Par04 only: PDG code, for a model of several particles.
 
     Raises:
-        ModelError, OutputError: see their messages.
+        ConfigError, ModelError, GeometryError, OutputError: see their messages.
     """
-    return export_onnx(model, output)
+    options = ExportOptions(
+        precision=precision,
+        reference=None if reference is None else Path(reference),
+        max_loss=max_loss,
+        rebin=rebin,
+        particle=particle,
+    )
+    return export_model(load_artifact(model), output, target, options)

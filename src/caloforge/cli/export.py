@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from caloforge.cli.common import JSON, QUIET, report
-from caloforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from caloforge.export.quantised import Precision
 
 
 def register(app: typer.Typer) -> None:
@@ -17,23 +20,57 @@ def register(app: typer.Typer) -> None:
 
 def export(
     model: Path = typer.Argument(..., help="A model folder."),
-    output: Path = typer.Option(..., "--output", "-o", help="File to write (.onnx)."),
-    target: str = typer.Option("onnx", "--target", help="onnx."),
+    output: Path = typer.Option(
+        ..., "--output", "-o", help="File to write (.onnx, .pt, .xml, by the target)."
+    ),
+    target: str = typer.Option(
+        "onnx", "--target", help="onnx, par04, par04-calodit, torchscript, openvino."
+    ),
+    precision: str = typer.Option(
+        "full", "--precision", help="onnx: full, float32, bf16, int8 (weights)."
+    ),
+    reference: Path | None = typer.Option(
+        None, "--reference", help="Geant4 showers to judge bf16 and int8 by."
+    ),
+    max_loss: float = typer.Option(
+        0.1, "--max-loss", min=0.0, help="Allowed growth of the mean separation power by them."
+    ),
+    rebin: str | None = typer.Option(
+        None, "--rebin", help="par04: share the showers among this detector's cells."
+    ),
+    particle: str | None = typer.Option(
+        None, "--particle", help="par04: for a model of several particles, as in generate."
+    ),
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
     """Export a model, with its whole preprocessing, for other software.
 
-    Example:
+    Examples:
 
       caloforge export model -o model.onnx
-    """
-    if target != "onnx":
-        raise ConfigError(f"--target {target}: choose onnx")
-    from caloforge.api import export as run
 
-    path = run(model, output)
+      caloforge export model --target par04 -o par04.onnx
+
+      caloforge export model --precision int8 --reference geant4.h5 -o small.onnx
+    """
+    from caloforge.api import export as run
+    from caloforge.beam import pdg_code
+    from caloforge.export.targets import TARGETS
+
+    chosen: Precision = precision  # type: ignore[assignment]
+    path = run(
+        model,
+        output,
+        target=target,
+        precision=chosen,
+        reference=reference,
+        max_loss=max_loss,
+        rebin=rebin,
+        particle=None if particle is None else pdg_code(particle),
+    )
+    beside = [str(path.with_suffix(ending)) for ending in TARGETS[target].beside]
     size = path.stat().st_size
-    summary = f"{path}: {size / 1e6:.1f} MB, metadata in {path.with_suffix('.json')}"
+    summary = f"{path}: {size / 1e6:.1f} MB; with it {', '.join(beside)}"
     result = {"path": str(path), "metadata": str(path.with_suffix(".json")), "bytes": size}
-    report(summary, result, quiet, as_json)
+    report(summary, {**result, "beside": beside}, quiet, as_json)

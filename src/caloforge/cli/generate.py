@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from caloforge.cli.common import JSON, QUIET, progress, report, warnings_as_notes
+from caloforge.cli.common import (
+    DASK,
+    JSON,
+    QUIET,
+    WORKERS,
+    executor,
+    note,
+    report,
+    shower_progress,
+    warnings_as_notes,
+)
 from caloforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from caloforge.tasks import Executor, Result
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def generate(
     model: Path = typer.Argument(..., help="A shipped model, a folder or an .onnx file."),
-    output: Path = typer.Option(..., "--output", "-o", help="Store file to write."),
+    output: Path = typer.Option(
+        ..., "--output", "-o", help="Store file (.h5) to write, or a folder of shards."
+    ),
     energy: str | None = typer.Option(
         None, "--energy", help="GeV: a value, lo:hi, log:lo:hi, or a comma list."
     ),
@@ -33,27 +48,34 @@ def generate(
         None, "--like", help="Copy the incident particles of this store file."
     ),
     seed: int = typer.Option(0, "--seed", min=0, help="Same seed, same showers."),
-    engine: str = typer.Option("auto", "--engine", help="auto, compact, torch, onnx."),
+    engine: str = typer.Option("auto", "--engine", help="auto, compact, torch, onnx, openvino."),
     batch_size: int = typer.Option(128, "--batch-size", min=1, help="Showers per engine call."),
+    workers: int = WORKERS,
+    dask: str | None = DASK,
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
     """Generate showers from a trained model.
+
+    The showers depend on the seed alone, not on the number of workers. An interrupted run goes on
+    when the same command is given again.
 
     Examples:
 
       caloforge generate model --energy 50 -n 1000 --seed 1 -o generated.h5
 
       caloforge generate model --like geant4.h5 -o generated.h5
+
+      caloforge generate model --energy 10:100 -n 1000000 --workers 16 -o generated
     """
     from caloforge.beam import like as like_file
     from caloforge.beam import particles
-    from caloforge.generate import generate_to_store, open_engine
+    from caloforge.generate import generate_sharded, open_engine
     from caloforge.showers import file_digest
 
     if (energy is None) == (like is None):
         raise ConfigError("give either --energy (with -n) or --like FILE")
-    opened = open_engine(model, engine)
+    opened = open_engine(model, engine, batch_size=batch_size)
     if like is not None and (theta is not None or particle is not None):
         raise ConfigError("--like copies angles and particles; leave --theta and --particle out")
     if like is not None:
@@ -61,20 +83,43 @@ def generate(
     else:
         assert energy is not None
         incident = particles(number or 1, energy, theta=theta, particle=particle, seed=seed)
-    with warnings_as_notes(), progress("generating", quiet) as advance:
-        done = generate_to_store(
+    with warnings_as_notes(), shower_progress("generating", quiet) as show:
+        done = generate_sharded(
             opened,
+            model,
             incident,
             output,
+            executor=_where(workers, dask),
             seed=seed,
             batch_size=batch_size,
             config={"energy": energy, "theta": theta, "particle": particle},
             inputs={} if like is None else {f"like {like.name}": file_digest(like)},
-            progress=advance,
+            progress=show,
         )
+    if done.resumed and not quiet:
+        note(f"{done.resumed} showers were there from an interrupted run")
+    made = max(1, done.showers - done.resumed)
+    result: dict[str, Any] = {
+        "path": done.path,
+        "showers": done.showers,
+        "empty": done.empty,
+        "resumed": done.resumed,
+        "generation_ms": 1e3 * (done.engine_seconds or 0.0) / done.showers,
+        "total_ms": 1e3 * done.elapsed / made,
+    }
+    report(_summary(done, result, opened.name), result, quiet, as_json)
+
+
+def _summary(done: Result, result: dict[str, Any], engine: str) -> str:
     empty = f", {done.empty} of them empty" if done.empty else ""
-    summary = (
-        f"{done.path}: {done.showers} showers{empty}, {done.generation_ms:.2f} ms per shower "
-        f"with {opened.name} ({done.total_ms:.2f} ms with writing)"
+    return (
+        f"{done.path}: {done.showers} showers{empty}, {result['generation_ms']:.2f} ms per shower "
+        f"with {engine} ({result['total_ms']:.2f} ms with writing)"
     )
-    report(summary, asdict(done), quiet, as_json)
+
+
+def _where(workers: int, dask: str | None) -> Executor:
+    """This process unless others are asked for."""
+    from caloforge.tasks import InProcess
+
+    return InProcess() if workers == 1 and dask is None else executor(workers, dask)

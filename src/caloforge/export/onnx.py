@@ -7,125 +7,109 @@ as JSON.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-import warnings
+import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from caloforge.artifact import Artifact, load_artifact
-from caloforge.atomic import atomic_file, check_folder
-from caloforge.errors import ConfigError, ModelError
-from caloforge.export.graph import tidy, translations
-from caloforge.runtime.noise import shower_noise
+from caloforge.errors import ConfigError
+from caloforge.export.example import example
+from caloforge.export.fidelity import ALLOWED, measure, require_fidelity
+from caloforge.export.metadata import check_output, native_metadata, with_side_file
+from caloforge.export.parity import EXACT, SINGLE, largest_difference, require_parity
+from caloforge.export.program import embed, onnx_program
+from caloforge.export.quantised import Precision, in_float32, quantised
 from caloforge.runtime.onnx_engine import METADATA, OnnxEngine
 
-OPSET = 18
-TOLERANCE = 1e-4
-"""Largest relative difference to torch on cells above the threshold."""
+SUFFIXES = (".onnx",)
 
 
-def export_onnx(model: str | Path | Artifact, output: str | Path) -> Path:
-    """Write ``output`` (.onnx) and the JSON metadata beside it; check both against torch.
+def export_onnx(
+    model: str | Path | Artifact,
+    output: str | Path,
+    precision: Precision = "full",
+    *,
+    reference: str | Path | None = None,
+    max_loss: float = ALLOWED,
+) -> Path:
+    """Write ``output`` (.onnx) and the JSON metadata beside it, when it is good enough.
+
+    Graphs with the model's own weights are checked against torch, cell by cell; those with smaller
+    ones (``bf16``, ``int8``) by what they cost in physics, which stands in the metadata.
+
+    Args:
+        model: a folder, or an artifact.
+        output: file to write.
+        precision: of the graph, see :mod:`caloforge.export.quantised`.
+        reference: store file of Geant4 showers to judge ``bf16`` and ``int8`` by.
+        max_loss: by how much their mean separation power may grow, as a share of it.
 
     Raises:
-        ConfigError: ``output`` does not end in .onnx.
-        ModelError: the model is unreadable or has no network, or the export disagrees with torch.
+        ConfigError: ``output`` does not end in .onnx, or a smaller graph without a reference.
+        ModelError: the model is unreadable or has no network, or the export disagrees with torch,
+            or loses too much.
         OutputError: the folder is missing or the disk is full.
     """
     artifact = model if isinstance(model, Artifact) else load_artifact(model)
     output = Path(output)
-    if not artifact.model.exportable:
-        raise ModelError(
-            f"{artifact.path}: model '{artifact.model.kind}' cannot be exported to ONNX; "
-            "run it with 'caloforge generate --engine torch'"
+    check_output(artifact, output, SUFFIXES)
+    if precision == "full":
+        _write_like_torch(artifact, output, EXACT)
+    elif precision == "float32":
+        _write_like_torch(in_float32(artifact), output, SINGLE)
+    elif reference is None:
+        raise ConfigError(
+            f"--precision {precision} changes the showers: give Geant4 showers to judge it by with "
+            "--reference FILE"
         )
-    if output.suffix != ".onnx":
-        raise ConfigError(f"{output}: an export ends in .onnx; write to {output.stem}.onnx")
-    side = output.with_suffix(".json")
-    for target in (output, side):
-        check_folder(target)
-    metadata = _metadata(artifact)
-    graph = _graph(artifact)
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = METADATA, json.dumps(metadata)
-    with atomic_file(output) as partial, atomic_file(side) as partial_side:
-        partial.write_bytes(graph.SerializeToString())
-        partial_side.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-        _compare(artifact, partial)
+    else:
+        _write_smaller(artifact, output, precision, Path(reference), max_loss)
     return output
 
 
-def _metadata(artifact: Artifact) -> dict[str, Any]:
-    angles = {"theta": "rad", "phi": "rad"}
-    units = {"energy": "MeV", "pdg": "PDG code", **angles, "x": "mm", "y": "mm", "z": "mm"}
-    return {
-        **artifact.description,
-        "geometry": artifact.calorimeter.to_yaml(),
-        "inputs": {
-            "condition": [f"{name} [{units[name]}]" for name in artifact.model.condition_columns],
-            "noise": f"{artifact.model.latent.size} numbers, {artifact.model.latent.distribution}",
-        },
-        "output": "energy [MeV] per cell, layer by layer; cells below the threshold are zero",
-    }
-
-
-def _example(artifact: Artifact, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Conditions from 10 to 100 GeV at normal incidence, the particles in turn, and noise."""
-    model = artifact.model
-    condition = np.zeros((n, len(model.condition_columns)), dtype=np.float32)
-    for column, name in enumerate(model.condition_columns):
-        if name == "energy":
-            condition[:, column] = np.linspace(1e4, 1e5, n)
-        elif name == "theta":
-            condition[:, column] = np.pi / 2
-        elif name == "pdg":
-            condition[:, column] = np.resize(model.particles or (11,), n)
-    noise = shower_noise(0, 0, n, model.latent.size, model.latent.distribution)
-    return torch.from_numpy(condition), torch.from_numpy(noise)
-
-
-def _graph(artifact: Artifact) -> Any:
-    batch = torch.export.Dim("batch", min=1, max=1 << 16)
+def native_graph(artifact: Artifact) -> Any:
+    """The ``onnx.ModelProto`` of the model's forward, for any batch."""
     model = artifact.model.eval().cpu()
-    shapes = {"condition": {0: batch}, "noise": {0: batch}}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            model,
-            _example(artifact, 2),
-            input_names=["condition", "noise"],
-            output_names=["energy"],
-            dynamic_shapes=shapes,
-            opset_version=OPSET,
-            custom_translation_table=translations(),
-            optimize=False,  # it takes every number within 1e-5 of 1 for 1
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
-        raise ModelError(f"{artifact.path}: torch made no ONNX program; use another torch version")
-    tidy(program.model)
-    return program.model_proto
+    names = ("condition", "noise")
+    return onnx_program(model, example(model, 2), names, "energy", any_batch=True)
 
 
-def _compare(artifact: Artifact, file: Path) -> None:
-    """Raise ModelError unless ONNX Runtime reproduces torch above the threshold."""
-    condition, noise = _example(artifact, 3)
-    with torch.inference_mode():
-        expected = artifact.model(condition, noise).numpy()
-    found = OnnxEngine(file).run(condition.numpy(), noise.numpy())
-    limit = max(artifact.calorimeter.cell_threshold, 1e-6)
-    both = (expected > limit * (1 + TOLERANCE)) | (found > limit * (1 + TOLERANCE))
-    difference = np.abs(found - expected)[both] / np.maximum(expected, limit)[both]
-    if difference.size and difference.max() > TOLERANCE:
-        raise ModelError(
-            f"{artifact.path}: the ONNX graph differs from torch by {difference.max():.1e} "
-            f"relative (allowed {TOLERANCE:.0e}); report it with your torch version"
-        )
+def _write_like_torch(artifact: Artifact, output: Path, allowed: float) -> None:
+    """Write the graph of the model's own weights; every cell must agree with torch."""
+    metadata = native_metadata(artifact)
+    graph = native_graph(artifact)
+    embed(graph, METADATA, json.dumps(metadata))
+    with with_side_file(output, metadata) as partial:
+        partial.write_bytes(graph.SerializeToString())
+        condition, noise = example(artifact.model, 3)
+        with torch.inference_mode():
+            expected = artifact.model(condition, noise).numpy()
+        found = OnnxEngine(partial).run(condition.numpy(), noise.numpy())
+        difference = largest_difference(found, expected, artifact.calorimeter.cell_threshold)
+        require_parity(difference, allowed, f"{artifact.path}: the ONNX graph")
+
+
+def _write_smaller(
+    artifact: Artifact, output: Path, precision: Precision, reference: Path, max_loss: float
+) -> None:
+    """Write a graph with smaller weights; its showers must be as good as those of the full one."""
+    single = in_float32(artifact)
+    metadata = {**native_metadata(single), "precision": precision}
+    full = native_graph(single)
+    with tempfile.TemporaryDirectory() as folder:
+        engines: dict[str, OnnxEngine] = {}
+        for name, graph in (("full", full), ("smaller", quantised(full, precision, Path(folder)))):
+            embed(graph, METADATA, json.dumps(metadata))
+            file = Path(folder) / f"{name}.onnx"
+            file.write_bytes(graph.SerializeToString())
+            engines[name] = OnnxEngine(file)
+        found = measure(engines["full"], engines["smaller"], reference)
+    require_fidelity(found, max_loss, f"{artifact.path} in {precision}")
+    metadata["fidelity"] = found.to_dict()
+    del graph.metadata_props[:]
+    embed(graph, METADATA, json.dumps(metadata))
+    with with_side_file(output, metadata) as partial:
+        partial.write_bytes(graph.SerializeToString())

@@ -1,4 +1,4 @@
-"""Which engine runs a model: torch on an artifact folder, ONNX Runtime on an export."""
+"""Which engine runs a model: torch on an artifact folder, ONNX Runtime or OpenVINO on an export."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from numpy.typing import NDArray
 
 from caloforge.errors import ConfigError, ModelError
 from caloforge.geometry import Calorimeter
-from caloforge.runtime import CompactEngine, Engine, OnnxEngine
+from caloforge.runtime import CompactEngine, Engine, OnnxEngine, OpenVinoEngine, fastest
 from caloforge.shipped import model_path
 from caloforge.showers import file_digest
 
-ENGINES = ("auto", "compact", "torch", "onnx")
+ENGINES = ("auto", "compact", "torch", "onnx", "openvino")
 
 COMPACT = {"layered": CompactEngine}
 """Engines without torch that read a model folder as it is, by the kind of the model."""
+
+
+EXPORTED: dict[str, type[OnnxEngine] | type[OpenVinoEngine]] = {
+    "onnx": OnnxEngine,
+    "openvino": OpenVinoEngine,
+}
+"""Engines of exported files."""
 
 
 class TorchEngine:
@@ -28,6 +35,7 @@ class TorchEngine:
     Args:
         path: the artifact folder.
         device: ``cpu``, ``cuda``; the GPU when there is one and nothing is said.
+        threads: CPU threads, of the whole process; torch's choice when 0.
 
     Raises:
         ModelError: see :func:`caloforge.artifact.load_artifact`.
@@ -35,11 +43,13 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, path: str | Path, device: str | None = None) -> None:
+    def __init__(self, path: str | Path, device: str | None = None, threads: int = 0) -> None:
         import torch
 
         from caloforge.artifact import load_artifact
 
+        if threads:
+            torch.set_num_threads(threads)
         artifact = load_artifact(path)
         self.path = artifact.path
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -62,13 +72,18 @@ class TorchEngine:
         return np.asarray(energy.cpu().numpy(), dtype=np.float32)
 
 
-def open_engine(model: str | Path, engine: str = "auto") -> Engine:
-    """The engine for a model: an artifact folder, or an exported .onnx file.
+def open_engine(
+    model: str | Path, engine: str = "auto", *, batch_size: int = 128, threads: int = 0
+) -> Engine:
+    """The engine for a model: an artifact folder, or an exported file (.onnx, .xml).
 
     Args:
         model: folder or file.
-        engine: ``auto`` takes onnx for a file and, for a folder, compact where the model has such
-            an engine, else torch; ``onnx`` on a folder exports it to a temporary file first.
+        engine: ``auto`` takes the fastest for a file and, for a folder, compact where the model has
+            such an engine, else torch; ``onnx`` and ``openvino`` on a folder export it to a
+            temporary file first.
+        batch_size: showers per call, by which ``auto`` chooses.
+        threads: CPU threads; the engine's choice when 0.
 
     Raises:
         ConfigError: no such engine, or it cannot run this kind of file.
@@ -80,24 +95,34 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine:
     if not path.exists():
         raise ModelError(f"{path}: no such model; train one with 'caloforge train'")
     if path.is_file():
-        if engine in ("torch", "compact"):
-            raise ConfigError(
-                f"--engine {engine} cannot run the exported file {path}; give the model folder"
-            )
-        return OnnxEngine(path)
+        return _of_file(path, engine, batch_size, threads)
     kind = read_kind(path) if engine in ("auto", "compact") else None
     if kind in COMPACT:
-        return COMPACT[kind](path)
+        return COMPACT[kind](path, threads)
     if engine == "compact":
         raise ConfigError(f"--engine compact cannot run a '{kind}'; it runs {', '.join(COMPACT)}")
-    if engine != "onnx":
-        return TorchEngine(path)
+    if engine not in EXPORTED:
+        return TorchEngine(path, threads=threads)
     from caloforge.export import export_onnx
 
     with tempfile.TemporaryDirectory() as folder:
-        exported = OnnxEngine(export_onnx(path, Path(folder) / "model.onnx"))
+        exported = EXPORTED[engine](export_onnx(path, Path(folder) / "model.onnx"), threads)
     exported.inputs = {path.name: file_digest(path / "weights.safetensors")}
     return exported
+
+
+def _of_file(path: Path, engine: str, batch_size: int, threads: int) -> Engine:
+    if engine in ("torch", "compact"):
+        raise ConfigError(
+            f"--engine {engine} cannot run the exported file {path}; give the model folder"
+        )
+    if path.suffix == ".xml":
+        if engine == "onnx":
+            raise ConfigError(f"--engine onnx cannot run {path}, which is OpenVINO's")
+        return OpenVinoEngine(path, threads)
+    if engine == "auto":
+        return fastest(path, batch_size, threads)
+    return EXPORTED[engine](path, threads)
 
 
 def read_kind(folder: Path) -> str | None:

@@ -6,6 +6,8 @@ disagree there by parts in a thousand, in float64 they agree.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -28,4 +30,19 @@ def infer(network: nn.Module, *inputs: torch.Tensor) -> Any:
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in (*network.named_parameters(), *network.named_buffers())
     }
-    return functional_call(network, state, inputs)
+    return call_with(network, state, inputs)
+
+
+def call_with(
+    network: nn.Module, state: Mapping[str, torch.Tensor], inputs: tuple[torch.Tensor, ...]
+) -> Any:
+    """``network(*inputs)`` with other weights and buffers, by name."""
+    if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return functional_call(network, dict(state), inputs)
+    copied = copy.deepcopy(network)  # TorchScript knows no functional_call
+    for prefix, module in copied.named_modules():
+        for held in (module._parameters, module._buffers):
+            for key in held:
+                name = f"{prefix}.{key}" if prefix else key
+                held[key] = state.get(name, held[key])
+    return copied(*inputs)

@@ -22,6 +22,7 @@ class CompactEngine:
 
     Args:
         path: the folder.
+        threads: CPU threads; all cores when 0.
 
     Raises:
         ModelError: the folder is unfinished or damaged.
@@ -30,7 +31,7 @@ class CompactEngine:
 
     name = "compact"
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, threads: int = 0) -> None:
         self.path = Path(path)
         weights = self.path / "weights.safetensors"
         try:
@@ -38,7 +39,9 @@ class CompactEngine:
             self.description: dict[str, Any] = json.loads(text)
             state = load_file(weights)
             self.calorimeter = Calorimeter.from_file(self.path / "geometry.yaml")
-            self.sampler = LayeredSampler(self.calorimeter, self.description["config"], state)
+            self.sampler = LayeredSampler(
+                self.calorimeter, self.description["config"], state, threads
+            )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             text = " ".join(str(error).split())[:200]
             raise ModelError(

@@ -23,6 +23,7 @@ class OnnxEngine:
     Args:
         path: the .onnx file.
         threads: CPU threads; ONNX Runtime's choice when 0.
+        provider: ``CPU``, ``CUDA``, or ``best``: all that are there, the fastest first.
 
     Raises:
         ModelError: missing, damaged, or not exported by Caloforge.
@@ -30,7 +31,7 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, path: str | Path, threads: int = 0) -> None:
+    def __init__(self, path: str | Path, threads: int = 0, provider: str = "best") -> None:
         import onnxruntime
 
         self.path = Path(path)
@@ -41,7 +42,7 @@ class OnnxEngine:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
-                str(self.path), options, providers=onnxruntime.get_available_providers()
+                str(self.path), options, providers=_providers(provider)
             )
             metadata = self._session.get_modelmeta().custom_metadata_map
             self.description: dict[str, Any] = json.loads(metadata[METADATA])
@@ -62,3 +63,10 @@ class OnnxEngine:
         """(B, C) conditions and (B, latent) noise -> (B, n_cells) MeV."""
         (energy,) = self._session.run(None, {"condition": condition, "noise": noise})
         return np.asarray(energy, dtype=np.float32)
+
+
+def _providers(provider: str) -> list[str]:
+    import onnxruntime
+
+    there: list[str] = onnxruntime.get_available_providers()
+    return there if provider == "best" else [f"{provider}ExecutionProvider"]

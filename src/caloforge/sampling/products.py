@@ -1,7 +1,7 @@
 """Matrix products whose rows do not depend on how many there are, on any machine.
 
 BLAS takes other paths for other numbers of rows, and rounds differently; a draw at the edge between
-two outcomes then depends on the batch. Here every element is the sum in the order of the inner index.
+two outcomes then depends on the batch. Here every element is a sum in the order of its terms.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def product(x: Array, weight: Array) -> Array:
 
 @in_order
 def multiply(x: Array, weight: Array, out: Array) -> None:
-    """(rows, in) times (in, out) into (rows, out), two rows at a time: fewer visits of the weights."""
+    """(rows, in) times (in, out) into (rows, out); two rows at once visit the weights less."""
     rows = x.shape[0]
     for row in range(0, rows - 1, 2):
         _two_rows(x[row], x[row + 1], weight, out[row], out[row + 1])

@@ -62,9 +62,16 @@ class LayeredSampler:
         calorimeter: where the showers happen.
         config: the model's configuration.
         state: its weights by name, as in ``weights.safetensors``.
+        threads: that draw showers; all cores when 0.
     """
 
-    def __init__(self, calorimeter: Calorimeter, config: Mapping[str, Any], state: State) -> None:
+    def __init__(
+        self,
+        calorimeter: Calorimeter,
+        config: Mapping[str, Any],
+        state: State,
+        threads: int = 0,
+    ) -> None:
         self.calorimeter = calorimeter
         self.frame = Frame(calorimeter, config)
         self.energies = EnergyStage(state, "energies")
@@ -80,7 +87,7 @@ class LayeredSampler:
             self.frame.grid, self.frame.inner, config, calorimeter.cell_threshold,
             state["cells.group"], offset, coupling,
         )  # fmt: skip
-        self._threads = ThreadPoolExecutor(get_num_threads())
+        self._threads = ThreadPoolExecutor(threads or get_num_threads())
 
     def hits(self, condition: NDArray[np.floating[Any]], noise: NDArray[np.floating[Any]]) -> Hits:
         """Showers for (B, C) conditions (MeV, rad, mm) and (B, 4) uniform noise, B >= 1.

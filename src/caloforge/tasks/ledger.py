@@ -15,7 +15,13 @@ from caloforge.showers import Showers
 from caloforge.tasks.plan import Shard
 
 MEASURED = "seconds"
-"""The key of a shard's ``provenance.source`` that may differ between shards: CPU seconds."""
+"""CPU seconds, in a shard's ``provenance.source``; it may differ between shards."""
+
+ENGINE_SECONDS = "engine_seconds"
+"""The same of a job that times itself: wall seconds in its engine."""
+
+RATE = "seconds_per_shower"
+ENGINE_RATE = "generation_ms"
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class _Entry:
     showers: int
     empty: int
     seconds: float
+    engine_seconds: float | None
 
 
 class Ledger:
@@ -55,9 +62,10 @@ class Ledger:
             )
         source = dict(showers.provenance.source)
         seconds = float(source.pop(MEASURED, 0.0))
+        in_engine = source.pop(ENGINE_SECONDS, None)
         self._check_source(shard, source)
         empty = int(np.count_nonzero(showers.hits_per_shower == 0))
-        self._entries[shard] = _Entry(len(showers), empty, seconds)
+        self._entries[shard] = _Entry(len(showers), empty, seconds, in_engine)
 
     def _check_source(self, shard: Shard, source: dict[str, Any]) -> None:
         first = source if self._source is None else self._source
@@ -86,7 +94,19 @@ class Ledger:
         return sum(entry.seconds for entry in self._entries.values())
 
     @property
+    def engine_seconds(self) -> float | None:
+        """Seconds in the engine of all shards; None where the job does not time itself."""
+        timed = [e.engine_seconds for e in self._entries.values() if e.engine_seconds is not None]
+        return sum(timed) if timed else None
+
+    @property
     def source(self) -> dict[str, Any]:
-        """What the shards say of themselves, and ``seconds_per_shower`` (4 significant digits)."""
-        each = float(f"{self.seconds / max(1, self.showers):.4g}")
-        return {**(self._source or {}), "seconds_per_shower": each}
+        """What the shards say of themselves, and how long a shower took (4 significant digits).
+
+        ``generation_ms`` in the engine where the job timed itself, else ``seconds_per_shower``, CPU
+        time.
+        """
+        timed = self.engine_seconds
+        name, total = (RATE, self.seconds) if timed is None else (ENGINE_RATE, 1e3 * timed)
+        each = float(f"{total / max(1, self.showers):.4g}")
+        return {**(self._source or {}), name: each}

@@ -27,7 +27,8 @@ from caloforge.tasks.progress import Progress, Tracker
 class Result:
     """What was written: ``showers``, ``empty`` of them without hits, ``resumed`` made earlier.
 
-    ``seconds`` is the CPU time of all showers, ``elapsed`` the wall time of this run (s).
+    ``seconds`` is the CPU time of all showers, ``engine_seconds`` the time in the engine where the
+    job says it, ``elapsed`` the wall time of this run (s).
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Result:
     shards: int
     seconds: float
     elapsed: float
+    engine_seconds: float | None = None
 
 
 def run_sharded(
@@ -54,7 +56,7 @@ def run_sharded(
 
     The content is the same for any executor and number of workers, and after any interruption:
     finished shards wait in ``<output>.parts``, and the same call goes on from there. Only
-    ``seconds_per_shower`` in the provenance is measured anew.
+    the time per shower in the provenance is measured anew.
 
     Args:
         job: makes the showers of a shard.
@@ -103,6 +105,7 @@ def run_sharded(
         shards=len(shards),
         seconds=round(ledger.seconds, 3),
         elapsed=round(time.perf_counter() - begin, 3),
+        engine_seconds=ledger.engine_seconds,
     )
 
 

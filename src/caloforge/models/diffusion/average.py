@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.func import functional_call
+
+from caloforge.models.precision import call_with
 
 
 class WeightAverage(nn.Module):
@@ -31,7 +32,7 @@ class WeightAverage(nn.Module):
 
     def run(self, network: nn.Module, *inputs: torch.Tensor) -> Any:
         """``network(*inputs)`` with the averages as its weights."""
-        return functional_call(network, self.weights(), inputs)
+        return call_with(network, self.weights(), inputs)
 
 
 def inverse_decay(step: int, power: float, most: float) -> float:
