@@ -49,6 +49,12 @@ EM_OPTION = typer.Option(
     None, "--em-option", help="Geant4: option of G4EmStandardPhysics, 0 (default) to 4."
 )
 CUT = typer.Option(None, "--cut", help="Geant4: production cut in mm, 0.7 by default.")
+FAST = typer.Option(
+    None,
+    "--fast",
+    help="Geant4: a model that takes its particles over before they enter; may be repeated. "
+    "PARTICLES=MODEL names them, as in e-,e+=MODEL.",
+)
 WINDOW = typer.Option(None, "--window", help="Keep the central cells only, as in 25x25.")
 
 
@@ -74,6 +80,7 @@ def simulate(
     physics: str | None = PHYSICS,
     em_option: int | None = EM_OPTION,
     cut: float | None = CUT,
+    fast: list[str] | None = FAST,
     window: str | None = WINDOW,
     workers: int = WORKERS,
     dask: str | None = DASK,
@@ -92,6 +99,8 @@ def simulate(
       caloforge simulate lcd-ecal+lcd-hcal --particle pi- --energy 50 -n 100 --workers 4 -o pi.h5
 
       caloforge simulate lcd-ecal --engine gflash --like e.h5 -o gflash.h5
+
+      caloforge simulate lcd-ecal --fast lcd-ecal-25-electron --like e.h5 -o hybrid.h5
     """
     from caloforge.geometry import load_detector
     from caloforge.showers import file_digest
@@ -112,7 +121,13 @@ def simulate(
     else:
         incident = _shot(calorimeter, number, seed, asked)
     simulator = open_simulator(
-        engine, calorimeter, incident, physics=physics, em_option=em_option, cut=cut
+        engine,
+        calorimeter,
+        incident,
+        physics=physics,
+        em_option=em_option,
+        cut=cut,
+        fast=fast or None,
     )
     with shower_progress("simulating", quiet) as show:
         done = simulate_to_store(

@@ -76,6 +76,9 @@ class BlockSource(Protocol):
     def ranges(self, columns: Sequence[str]) -> dict[str, tuple[float, float]]:
         """The smallest and the largest value of incident columns."""
 
+    def different(self, column: str) -> list[float] | None:
+        """The different values of an incident column, rising; None where a file has no such one."""
+
     def sample(self, showers: int, seed: int) -> Showers:
         """Random blocks of about so many showers in all; everything if there are fewer."""
 
@@ -131,6 +134,13 @@ class MemoryBlocks:
         return {
             name: (float(incident[name].min()), float(incident[name].max())) for name in columns
         }
+
+    def different(self, column: str) -> list[float] | None:
+        """The different values of an incident column."""
+        incident = self._showers.incident
+        if column not in incident:
+            return None
+        return [float(value) for value in np.unique(incident[column])]
 
     def sample(self, showers: int, seed: int) -> Showers:
         """Random blocks of about so many showers in all; everything if there are fewer."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caloforge.data.blocks import BLOCK_HITS, Block, Room, cut_blocks, random_blocks
 from caloforge.data.kernels import first_bad_hit
@@ -133,13 +134,25 @@ class StoredBlocks:
         result: dict[str, tuple[float, float]] = {}
         for file in self._files:
             self._require(file, columns)
-            n = sum(len(block) for block in self.blocks if self._files[block.file] is file)
             for name in columns:
-                values = np.empty(n, np.float64)
-                file.read({f"{schema.INCIDENT}/{name}": (0, n, values)})
+                values = self._column(file, name)
                 low, high = result.get(name, (np.inf, -np.inf))
                 result[name] = (min(low, float(values.min())), max(high, float(values.max())))
         return result
+
+    def different(self, column: str) -> list[float] | None:
+        """The different values of an incident column, rising; None where a file has no such one."""
+        if any(column not in file.incident_columns for file in self._files):
+            return None
+        found = [np.unique(self._column(file, column)) for file in self._files]
+        return [float(value) for value in np.unique(np.concatenate(found))]
+
+    def _column(self, file: ColumnFile, name: str) -> NDArray[np.float64]:
+        """All values of an incident column of a file."""
+        n = sum(len(block) for block in self.blocks if self._files[block.file] is file)
+        values = np.empty(n, np.float64)
+        file.read({f"{schema.INCIDENT}/{name}": (0, n, values)})
+        return values
 
     def sample(self, showers: int, seed: int) -> Showers:
         """Random blocks of about so many showers in all; everything if there are fewer."""

@@ -1,6 +1,6 @@
 """Generation: an engine, and showers streamed to the store."""
 
-from caloforge.generate.engines import ENGINES, TorchEngine, open_engine
+from caloforge.engines import ENGINES, TorchEngine, open_engine
 from caloforge.generate.sharded import generate_sharded
 from caloforge.generate.to_store import Generation, generate_to_store
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from caloforge.engines import open_engine
 from caloforge.errors import CaloforgeWarning
-from caloforge.generate.engines import open_engine
 from caloforge.runtime import Engine, shower_batches
 from caloforge.showers import Incident, Provenance, Showers
 from caloforge.tasks import Advance, Shard

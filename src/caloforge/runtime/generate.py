@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from caloforge.errors import ModelError, ShowerError
 from caloforge.runtime.engine import Engine, SparseEngine, condition_of
 from caloforge.runtime.noise import shower_noise
@@ -46,16 +49,34 @@ def shower_batches(
         noise = shower_noise(
             seed, first + start, first + stop, latent["size"], latent["distribution"]
         )
-        condition = condition_of(engine, part)
-        try:
-            if isinstance(engine, SparseEngine):
-                hits = engine.hits(condition, noise)
-                yield Showers(engine.calorimeter, part, *hits, provenance)
-            else:
-                energy = engine.run(condition, noise)
-                yield Showers.from_dense(engine.calorimeter, part, energy, provenance)
-        except ShowerError as error:
-            raise ModelError(
-                f"engine '{engine.name}' made an impossible shower (of those from number "
-                f"{first + start}): {error}; the model is damaged or badly trained"
-            ) from error
+        yield showers_of(engine, part, noise, provenance, number=first + start)
+
+
+def showers_of(
+    engine: Engine,
+    incident: Incident,
+    noise: NDArray[np.float32],
+    provenance: Provenance | None = None,
+    *,
+    number: int = 0,
+) -> Showers:
+    """One call of the engine: showers for particles and their noise (B, latent).
+
+    Args:
+        number: of the first shower, for the message.
+
+    Raises:
+        ModelError: the model made something that is not a shower.
+    """
+    condition = condition_of(engine, incident)
+    try:
+        if isinstance(engine, SparseEngine):
+            hits = engine.hits(condition, noise)
+            return Showers(engine.calorimeter, incident, *hits, provenance)
+        energy = engine.run(condition, noise)
+        return Showers.from_dense(engine.calorimeter, incident, energy, provenance)
+    except ShowerError as error:
+        raise ModelError(
+            f"engine '{engine.name}' made an impossible shower (of those from number {number}): "
+            f"{error}; the model is damaged or badly trained"
+        ) from error

@@ -23,6 +23,10 @@ SIMULATION_STREAM = 2
 IMPACT_STREAM = 3
 """Stream of the incident particles' impact points."""
 
+FAST_STREAM = 4
+"""Streams from here on: of the particles that a model takes over in a simulation, one for each
+place in the event."""
+
 _WORDS = 4  # 64-bit words per Philox counter value
 
 
@@ -51,3 +55,28 @@ def shower_noise(
     """The latent noise (stop - start, size) of a model, ``normal`` or ``uniform``."""
     draw = normal_noise if distribution == "normal" else uniform_noise
     return draw(seed, start, stop, size).astype(np.float32)
+
+
+def event_noise(
+    seed: int,
+    event: NDArray[np.int64],
+    place: NDArray[np.int64],
+    size: int,
+    distribution: str,
+) -> NDArray[np.float32]:
+    """The latent noise (n, size) of particles in events, the same however events are grouped.
+
+    Args:
+        seed: of the simulation.
+        event: (n,) numbers of the events.
+        place: (n,) which of the event's particles it is, from 0.
+        size, distribution: see :func:`shower_noise`.
+    """
+    draw = normal_noise if distribution == "normal" else uniform_noise
+    noise = np.empty((len(event), size), np.float32)
+    for k in np.unique(place):
+        rows = np.flatnonzero(place == k)
+        first, last = int(event[rows].min()), int(event[rows].max())
+        block = draw(seed, first, last + 1, size, FAST_STREAM + int(k))
+        noise[rows] = block[event[rows] - first]
+    return noise

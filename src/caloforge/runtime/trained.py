@@ -35,6 +35,17 @@ def trained_ranges(engine: Engine) -> dict[str, tuple[float, float]]:
     return {name: (low, high) for name, (low, high) in source.get("training_ranges", {}).items()}
 
 
+def accepted_ranges(engine: Engine) -> dict[str, tuple[float, float]]:
+    """The trained ranges with what lies so close to them that it passes for inside."""
+    showers = engine.description["provenance"].get("source", {}).get("training_showers", np.inf)
+    part = SLACK + GAPS / showers
+    accepted = {}
+    for name, (low, high) in trained_ranges(engine).items():
+        slack = part * (high - low) + 1e-6 * abs(high)
+        accepted[name] = (low - slack, high + slack)
+    return accepted
+
+
 def with_impact(engine: Engine, incident: Incident, seed: int, first: int) -> Incident:
     """Particles with impact points, where the model wants them and none are given.
 
@@ -60,8 +71,7 @@ def with_impact(engine: Engine, incident: Incident, seed: int, first: int) -> In
 
 def warn_outside(engine: Engine, incident: Incident) -> None:
     """One warning for every condition column that leaves the range of the training sample."""
-    showers = engine.description["provenance"].get("source", {}).get("training_showers", np.inf)
-    ranges = trained_ranges(engine)
+    ranges, accepted = trained_ranges(engine), accepted_ranges(engine)
     for name, (low, high) in ranges.items():
         if name in ("z", "pdg"):
             continue  # z only says where x and y are; particles have no range
@@ -71,8 +81,7 @@ def warn_outside(engine: Engine, incident: Incident) -> None:
             values = np.full(1, NORMAL_INCIDENCE)
         else:
             continue
-        slack = (SLACK + GAPS / showers) * (high - low) + 1e-6 * abs(high)
-        outside = values[(values < low - slack) | (values > high + slack)]
+        outside = values[(values < accepted[name][0]) | (values > accepted[name][1])]
         if len(outside):
             factor, unit = SHOWN.get(name, (1.0, "mm"))
             found = f"{outside.min() * factor:.4g} to {outside.max() * factor:.4g}"

@@ -20,6 +20,7 @@ COLUMNS: dict[str, str] = {
     "y": "a point on the particle's line, mm",
     "z": "a point on the particle's line, mm; 0 is the front face",
     "opening_angle": "angle between the two photons of a pi0, rad; negative for other particles",
+    "fast_energy": "energy of the particles that models took over in the simulation, MeV",
     "conversion": "number of photons that converted before the calorimeter; 0: none",
 }
 """The known columns and their meaning."""

@@ -55,7 +55,8 @@ def simulate(
         window: keep only the central nx x ny cells of every layer.
         workers: processes on this machine.
         dask: address of a dask scheduler, instead of ``workers``.
-        options: of Geant4: ``physics``, ``em_option``, ``cut`` (mm).
+        options: of Geant4: ``physics``, ``em_option``, ``cut`` (mm), ``fast`` (models that take
+            particles over: names, folders or exported files).
 
     Returns:
         The showers, or the path of ``output``.

@@ -10,6 +10,7 @@ from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident
 from caloforge.simulate.base import Simulator
+from caloforge.simulate.fast import choices
 from caloforge.simulate.geant4.simulator import ELECTROMAGNETIC_PARTICLES, Geant4
 from caloforge.simulate.gflash import GFlash
 
@@ -25,7 +26,8 @@ def open_simulator(
         engine: one of :data:`ENGINES`.
         calorimeter: with stacks of materials.
         incident: the particles; ``physics="auto"`` takes FTFP_BERT when there are hadrons.
-        options: of Geant4: ``physics``, ``em_option``, ``cut`` (mm).
+        options: of Geant4: ``physics``, ``em_option``, ``cut`` (mm), ``fast`` (models that take
+            particles over, see :func:`caloforge.simulate.fast.choices`).
 
     Raises:
         ConfigError: no such engine, an option that it does not have, or particles beyond it.
@@ -41,6 +43,8 @@ def open_simulator(
             raise ConfigError(f"--{flag} is an option of --engine geant4; leave it out")
         simulator: Simulator = GFlash(calorimeter)
     else:
+        if "fast" in given:
+            given["fast"] = choices(given["fast"])
         if given.get("physics", "auto") == "auto":
             given["physics"] = _physics(incident)
         simulator = Geant4(calorimeter, **given)

@@ -118,8 +118,10 @@ def _provenance(
     figures: Mapping[str, Any],
 ) -> Provenance:
     ranges = sample.ranges(model.condition_columns)
+    codes = sample.different("pdg")
     source = {
         "training_showers": len(sample),
+        **({} if codes is None else {"training_particles": [int(code) for code in codes]}),
         "training_ranges": {
             name: [float(low), float(high)] for name, (low, high) in ranges.items()
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,14 @@ def make_gun(g4: Any) -> Any:
             self.table = g4.G4ParticleTable.GetParticleTable()
             self.next = 0
 
-        def aim(self, incident: Incident, seeds: NDArray[np.int64]) -> None:
+        def aim(
+            self,
+            incident: Incident,
+            seeds: NDArray[np.int64],
+            by_chance: Sequence[bool],
+        ) -> None:
+            """What to shoot; random numbers matter where ``by_chance``."""
+            self.by_chance = by_chance
             self.start, self.direction = starts(incident), directions(incident)
             self.energy, self.pdg, self.seeds = incident.energy, incident["pdg"], seeds
             self.next = 0
@@ -39,7 +47,8 @@ def make_gun(g4: Any) -> Any:
         def GeneratePrimaries(self, event: Any) -> None:
             k = self.next
             self.next += 1
-            g4.G4Random.setTheSeeds([*self.seeds[k].tolist(), 0], 4)
+            if self.by_chance[k]:  # seeding takes longer than the flight of one that is taken over
+                g4.G4Random.setTheSeeds([*self.seeds[k].tolist(), 0], 4)
             self.gun.SetParticleDefinition(self.table.FindParticle(int(self.pdg[k])))
             self.gun.SetParticleEnergy(float(self.energy[k]))
             self.gun.SetParticlePosition(g4.G4ThreeVector(*map(float, self.start[k])))

@@ -21,6 +21,7 @@ from caloforge.geometry import (
     slabs_of,
     width,
 )
+from caloforge.simulate.geant4.gate import place_gate
 from caloforge.simulate.geant4.volumes import VACUUM, Scored, Volumes
 
 
@@ -31,12 +32,17 @@ class Planar:
         g4: the module ``geant4_pybind``.
         calorimeter: with stacks.
         bare: leave the cells out, for timing.
+        gate: whether models take particles over, see :mod:`.gate`.
     """
 
-    def __init__(self, g4: Any, calorimeter: Calorimeter, bare: bool = False) -> None:
+    def __init__(
+        self, g4: Any, calorimeter: Calorimeter, bare: bool = False, gate: bool = False
+    ) -> None:
         self.g4 = g4
         self.calorimeter = calorimeter
         self.bare = bare
+        self.has_gate = gate
+        self.gate: Any = None
         self.volumes = Volumes(g4, calorimeter.name)
         self.width = width(calorimeter)
         self.scored: dict[tuple[Any, ...], Scored] = {}
@@ -49,6 +55,8 @@ class Planar:
         size = self.width
         stack = self.volumes.box("calorimeter", size, size, thickness, VACUUM)
         self.volumes.place(stack, world, (0.0, 0.0, thickness / 2))
+        if self.has_gate:
+            self.gate = place_gate(self.volumes, world, size)
         for slab in slabs_of(self.calorimeter):
             z = slab.z + slab.thickness / 2 - thickness / 2
             self.volumes.place(self._slab(slab), stack, (0.0, 0.0, z), copy=slab.layer or 0)

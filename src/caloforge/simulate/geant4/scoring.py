@@ -18,6 +18,9 @@ Hits = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Cell numbers and energies (MeV)."""
 
 
+NOTHING: Hits = (np.zeros(0, np.int64), np.zeros(0))
+
+
 class Scorer:
     """Sums the deposits of one group of cells, with Birks' saturation where it asks for it."""
 
@@ -51,6 +54,8 @@ class Scorer:
             manager = self.g4.G4SDManager.GetSDMpointer()
             self._ids[name] = manager.GetCollectionID(f"{self.name}/{name}")
         found = dict(iter(collections.GetHC(self._ids[name])))
+        if not found:
+            return NOTHING
         keys = np.fromiter(found.keys(), np.int64, len(found))
         return keys, np.fromiter(found.values(), np.float64, len(found))
 
@@ -63,6 +68,8 @@ class Scorer:
     def hits(self, collections: Any) -> Hits:
         """Cells and visible energy."""
         keys, energy = self.sums(collections, "energy")
+        if not len(keys):
+            return NOTHING
         if self.quenching is None:
             return self.cells(keys), energy
         order = np.argsort(keys)

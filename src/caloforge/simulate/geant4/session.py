@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caloforge.beam import directions
 from caloforge.errors import ConfigError, SimulationError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Incident, Provenance, Showers
-from caloforge.simulate.aim import centred
+from caloforge.simulate.aim import centred, entry_points
 from caloforge.simulate.base import Advance
+from caloforge.simulate.fast.takeover import Arrival
+from caloforge.simulate.fast.team import Deposits, Found, Team
 from caloforge.simulate.geant4.barrel import Barrel
+from caloforge.simulate.geant4.gate import make_gate
 from caloforge.simulate.geant4.gun import event_seeds, make_gun
 from caloforge.simulate.geant4.physics import physics_list
 from caloforge.simulate.geant4.pions import PION, make_watch
@@ -25,6 +29,9 @@ from caloforge.simulate.geant4.tables import Tables
 
 if TYPE_CHECKING:
     from caloforge.simulate.geant4.simulator import Geant4
+
+STABLE = (11, 22)
+"""PDG codes, up to the sign, of particles that surely reach the calorimeter through vacuum."""
 
 _REPORT = 0.2  # s between two reports of progress
 
@@ -60,6 +67,8 @@ class Session:
         self.tables = tables.identity(hadronic=config.physics == "ftfp_bert")
         self.scorers: list[Scorer] = []
         self.events: list[Hits] = []
+        self.team = Team(config.fast, config.calorimeter) if config.fast else None
+        self.gate: Any = None if self.team is None else make_gate(self.g4, self.team)
         self.angles: list[float] = []
         self.watch: Any = None
         self._advance: Advance | None = None
@@ -84,8 +93,11 @@ class Session:
 
     def _detector(self) -> Any:
         session, g4 = self, self.g4
-        build = Planar if self.calorimeter.inner_radius is None else Barrel
-        builder = build(g4, self.calorimeter, self.config.bare)
+        builder: Planar | Barrel
+        if self.calorimeter.inner_radius is None:
+            builder = Planar(g4, self.calorimeter, self.config.bare, self.gate is not None)
+        else:
+            builder = Barrel(g4, self.calorimeter, self.config.bare)
 
         class Detector(g4.G4VUserDetectorConstruction):  # type: ignore[misc, name-defined]
             def Construct(self) -> Any:
@@ -97,6 +109,10 @@ class Session:
                     session.scorers.append(scorer)
                     for volume in group.volumes:
                         self.SetSensitiveDetector(volume, scorer.detector)
+                if session.gate is not None:
+                    assert isinstance(builder, Planar)
+                    g4.G4SDManager.GetSDMpointer().AddNewDetector(session.gate)
+                    self.SetSensitiveDetector(builder.gate, session.gate)
 
         return Detector()
 
@@ -122,6 +138,8 @@ class Session:
         cells = [part[0] for part in parts] or [np.zeros(0, np.int64)]
         energy = [part[1] for part in parts] or [np.zeros(0)]
         self.events.append((np.concatenate(cells), np.concatenate(energy)))
+        if self.gate is not None:
+            self.gate.end_event()
         if self.watch is not None:
             self.angles.append(self.watch.angle())
         now = time.monotonic()
@@ -144,24 +162,60 @@ class Session:
             self.manager.SetUserAction(self.watch)
         barrel = self.calorimeter.inner_radius is not None
         beam = centred(incident) if barrel else incident
-        self.gun.aim(beam, event_seeds(seed, first, len(incident)))
+        expected = self._expected(beam)
+        if self.gate is not None:
+            self.gate.begin(expected)
+        by_chance = [one is None for one in expected]
+        self.gun.aim(beam, event_seeds(seed, first, len(incident)), by_chance)
         self.manager.BeamOn(len(incident))
         if len(self.events) != len(incident):
             raise SimulationError(
                 f"Geant4 finished {len(self.events)} of {len(incident)} events; see its output"
             )
-        return self._showers(self._truth(incident))
+        return self._showers(self._truth(incident), self._deposits(seed, first))
+
+    def _expected(self, incident: Incident) -> list[Found | None]:
+        """Which models will take over the particles that are shot, so far as that is sure.
+
+        No random number decides what becomes of these: their events do without seeds.
+        """
+        if self.team is None:
+            return [None] * len(incident)
+        table = np.column_stack([incident["pdg"], incident.energy, entry_points(incident)])
+        arrivals = [
+            Arrival(int(pdg), energy, x, y, tuple(direction))
+            for (pdg, energy, x, y), direction in zip(
+                table.tolist(), directions(incident).tolist(), strict=True
+            )
+        ]
+        return [self.team.sees(one) if abs(one.pdg) in STABLE else None for one in arrivals]
 
     def _truth(self, incident: Incident) -> Incident:
         """The particles with what the events have shown."""
+        if self.gate is not None:
+            incident = Incident({**incident.columns, "fast_energy": self.gate.energy})
         pions = incident["pdg"] == PION
         if "opening_angle" not in incident or not pions.any():
             return incident
         angles = np.where(pions, self.angles, incident["opening_angle"])
         return Incident({**incident.columns, "opening_angle": angles})
 
-    def _showers(self, incident: Incident) -> Showers:
+    def _deposits(self, seed: int, first: int) -> Deposits:
+        """Those of Geant4, then those of the models; events are counted from 0."""
         counts = [len(cells) for cells, _ in self.events]
+        tracked = Deposits(
+            np.repeat(np.arange(len(counts)), counts),
+            np.concatenate([cells for cells, _ in self.events]),
+            np.concatenate([energy for _, energy in self.events]),
+        )
+        if self.team is None:
+            return tracked
+        taken = [one._replace(event=one.event + first) for one in self.gate.taken]
+        made = self.team.deposits(taken, seed)
+        made = made._replace(event=made.event - first)
+        return Deposits(*(np.concatenate(pair) for pair in zip(tracked, made, strict=True)))
+
+    def _showers(self, incident: Incident, deposits: Deposits) -> Showers:
         source = {
             "generator": self.manager.GetVersionString().split("Name: ")[-1].split()[0],
             "tables": self.tables,
@@ -169,8 +223,6 @@ class Session:
         return Showers.from_hits(
             self.calorimeter,
             incident,
-            np.repeat(np.arange(len(incident)), counts),
-            np.concatenate([cells for cells, _ in self.events]),
-            np.concatenate([energy for _, energy in self.events]),
+            *deposits,
             Provenance(step="simulate", geometry=self.calorimeter.hash, source=source),
         )

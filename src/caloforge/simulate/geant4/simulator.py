@@ -13,8 +13,10 @@ from caloforge.beam import PDG
 from caloforge.errors import ConfigError, GeometryError, SimulationError
 from caloforge.geometry import Calorimeter, depth, width
 from caloforge.showers import Incident, Showers
-from caloforge.simulate.aim import check_aim
+from caloforge.simulate.aim import check_aim, starts
 from caloforge.simulate.base import Advance, Simulator
+from caloforge.simulate.fast import FastChoice, Team
+from caloforge.simulate.geant4.gate import GATE
 from caloforge.simulate.geant4.pions import with_opening_angles
 from caloforge.simulate.geant4.tables import Tables, find_tables, how_to_get
 from caloforge.simulate.readout import check_readout
@@ -54,6 +56,7 @@ class Geant4(Simulator):
         em_option: option of G4EmStandardPhysics, 0 to 4.
         cut: production cut (mm) everywhere.
         bare: track particles but score nothing, for timing.
+        fast: models that take particles over before they enter; all else is tracked.
 
     Raises:
         ConfigError: an unknown physics list or option, or a cut that is not positive.
@@ -66,6 +69,7 @@ class Geant4(Simulator):
     em_option: int = 0
     cut: float = 0.7
     bare: bool = False
+    fast: tuple[FastChoice, ...] = ()
 
     def __post_init__(self) -> None:
         check_readout(self.calorimeter)
@@ -114,12 +118,20 @@ class Geant4(Simulator):
                 "use 1e-6 to 1e5 GeV"
             )
         check_aim(self.calorimeter, incident)
+        if self.fast:
+            Team(self.fast, self.calorimeter)
+            _check_before_gate(incident)
         self.version()
         self.tables()
 
     def truth(self, incident: Incident) -> Incident:
-        """Neutral pions get the opening angle of their photons."""
-        return with_opening_angles(incident)
+        """Neutral pions get the opening angle of their photons; with models, all showers the energy
+        that these took over.
+        """
+        incident = with_opening_angles(incident)
+        if not self.fast:
+            return incident
+        return Incident({**incident.columns, "fast_energy": np.zeros(len(incident))})
 
     def version(self) -> str:
         """The version of geant4-pybind, which stands for one of Geant4.
@@ -165,14 +177,25 @@ class Geant4(Simulator):
             "photoelectric_tables": tables.photoelectric,
             "tables": tables.identity(hadronic=self.physics == "ftfp_bert"),
             **({"bare": True} if self.bare else {}),
+            **self._fast_settings(),
         }
 
+    def _fast_settings(self) -> dict[str, Any]:
+        if not self.fast:
+            return {}
+        team = Team(self.fast, self.calorimeter)
+        return {"fast": [[*member.particles] for member in team.members], "models": team.inputs}
+
     def prepare(self) -> None:
-        """Start Geant4 in this process."""
-        _session(self)
+        """Start Geant4 in this process; models compile."""
+        session = _session(self)
+        if session.team is not None:
+            session.team.warm_up()
 
     def cost(self, incident: Incident) -> NDArray[np.float64]:
-        """About 6 ms per GeV, and a millisecond for the event."""
+        """About 6 ms per GeV, and a millisecond for the event; models have no other cost."""
+        if self.fast:
+            return np.full(len(incident), FAST_COST)
         return np.asarray(1e-3 + 6e-6 * incident.energy)
 
     def simulate(
@@ -184,6 +207,20 @@ class Geant4(Simulator):
             SimulationError: this process already simulates something else.
         """
         return _session(self).run(incident, seed, first, advance)
+
+
+FAST_COST = 5e-3
+"""s, of an event in which models take over most of the particles."""
+
+
+def _check_before_gate(incident: Incident) -> None:
+    """Refuse particles that start behind the gate."""
+    late = np.flatnonzero(starts(incident)[:, 2] >= GATE)
+    if len(late):
+        raise ConfigError(
+            f"particle {late[0]} starts less than {-GATE:g} mm before the front face, where --fast "
+            "takes particles over; start it earlier (--vertex), or leave its z out"
+        )
 
 
 NOT_INSTALLED = "Geant4 is not installed in this Python; run: pip install 'caloforge[geant4]'"
