@@ -39,11 +39,15 @@ def shorten(words: list[str]) -> list[str]:
     if words[0] == "quickstart":
         return ["quickstart", "--help"]
     if words[:2] == ["bench", "simulate"]:
-        return [*words, "-n", "1", "--energy", "1"]
+        return [*words, "-n", "1", "--energy", "11" if "--fast" in words else "1"]
     if words[:2] == ["bench", "io"]:
         return [*words, "--rounds", "1", "-n", "60"]
     if words[0] == "bench":
         return [*words, "--seconds", "0.1"]
+    if words[0] == "simulate" and "--fast" in words:
+        return [*words, "-n", "40"]
+    if words[0] == "simulate" and "--like" in words and "gflash" not in words:
+        return [*words, "-n", "10"]
     if words[0] == "simulate" and "gflash" not in words:
         return [*words, "-n", "4", "--energy", "2:5"]
     if words[0] == "generate" and "-n" in words:

@@ -1,4 +1,4 @@
-"""What our scoring costs Geant4, how workers scale, and how fast gflash is.
+"""What our scoring costs Geant4, how workers scale, and how fast models and gflash are.
 
 Bare Geant4 is the same geometry and physics without cells and scorers, in a process of its own,
 shot from the same gun. The two sides take turns, so that a busy machine slows both.
@@ -7,7 +7,7 @@ shot from the same gun. The two sides take turns, so that a busy machine slows b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,10 @@ ROUNDS = 7
 SCALING_ROUNDS = 3
 SCALING_SHOWERS = 8
 """The scaling runs take this many times the showers of a round."""
+
+ENGINE_ROUNDS = 5
+FAST_SHOWERS = 100
+"""The same for what is faster than Geant4."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,10 @@ def bench_simulate(
     energy: str = "50",
     showers: int = 20,
     workers: int = 2,
+    fast: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> list[SimulationTiming]:
-    """Time Geant4 bare and scored, one worker and many, and gflash.
+    """Time Geant4 bare and scored, one worker and many, with models that take over, and gflash.
 
     Args:
         calorimeter: with stacks of materials.
@@ -63,6 +68,7 @@ def bench_simulate(
         energy: GeV, as on the command line.
         showers: per round and side; the scaling runs take more.
         workers: compared with one.
+        fast: models, each alone in Geant4, see :func:`caloforge.simulate.fast.choices`.
         progress: told what is measured.
 
     Raises:
@@ -79,12 +85,17 @@ def bench_simulate(
     many = _beam(particle, energy, SCALING_SHOWERS * showers)
     tell(f"one worker against {workers}")
     rows += _scaling(ours, many, workers)
+    much = _beam(particle, energy, FAST_SHOWERS * showers)
+    for model in fast:
+        tell(f"Geant4 with {model}")
+        hybrid = open_simulator("geant4", calorimeter, much, fast=[model])
+        rows.append(_engine(f"with {model}", hybrid, ours, much))
     try:
-        fast = open_simulator("gflash", calorimeter, incident)
+        gflash = open_simulator("gflash", calorimeter, incident)
     except (ConfigError, GeometryError):
         return rows  # hadrons, beyond its energies, or a material that it does not know
     tell("gflash")
-    return [*rows, _engine(fast, _beam(particle, energy, 2000), rows[1])]
+    return [*rows, _engine("gflash", gflash, ours, much)]
 
 
 def _beam(particle: str, energy: str, n: int) -> Incident:
@@ -147,19 +158,24 @@ def _run(simulator: Simulator, incident: Incident, workers: int) -> float:
         return simulate_to_store(simulator, incident, output, executor=executor).elapsed
 
 
-def _engine(fast: Simulator, incident: Incident, geant4: SimulationTiming) -> SimulationTiming:
-    """CPU time of another engine, in this process."""
-    job = SimulationJob(fast, incident, 1)
-    with WorkerProcess(pack(job)) as process:
-        times = [
-            process.call(Shard(0, 0, len(incident)), lambda _: None).provenance.source["seconds"]
-            for _ in range(4)
+def _engine(what: str, fast: Simulator, ours: Geant4, incident: Incident) -> SimulationTiming:
+    """CPU time of a faster way and of Geant4, turn by turn, and the median ratio of the turns.
+
+    A turn is all particles for the faster way, few of them for Geant4.
+    """
+    few = incident.take(slice(0, max(1, len(incident) // FAST_SHOWERS)))
+    sides = ((ours, few), (fast, fast.truth(incident)))
+    spent = np.zeros((ENGINE_ROUNDS, 2))
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(WorkerProcess(pack(SimulationJob(side, some, 1))))
+            for side, some in sides
         ]
-    seconds = float(np.median(times[1:]))
-    return SimulationTiming(
-        fast.name,
-        "engine",
-        _ms(seconds, incident),
-        len(incident) / seconds,
-        geant4.ms_per_gev / _ms(seconds, incident),
-    )
+        for turn in range(-1, ENGINE_ROUNDS):  # the first one warms up
+            for number, (process, (_, some)) in enumerate(zip(processes, sides, strict=True)):
+                made = process.call(Shard(0, 0, len(some)), lambda _: None)
+                spent[turn, number] = _ms(made.provenance.source["seconds"], some)
+    per_gev = float(np.median(spent[:, 1]))
+    mean = _gev(incident) / len(incident)
+    ratio = float(np.median(spent[:, 0] / spent[:, 1]))
+    return SimulationTiming(what, "engine", per_gev, 1000.0 / (per_gev * mean), ratio)

@@ -79,16 +79,21 @@ def simulate(
     energy: str = typer.Option("50", "--energy", help="GeV."),
     number: int = typer.Option(20, "-n", "--number", min=1, help="Showers per round."),
     workers: int = typer.Option(2, "--workers", min=2, help="Compared with one."),
+    fast: list[str] | None = typer.Option(
+        None, "--fast", help="A model that takes over inside Geant4; may be repeated."
+    ),
     json_file: Path | None = typer.Option(
         None, "--json", help="Write the figures to this file, with the machine's description."
     ),
     quiet: bool = QUIET,
 ) -> None:
-    """Time Geant4 without and with our scoring, one worker and many, and gflash.
+    """Time Geant4 without and with our scoring, one worker and many, with models, and gflash.
 
     Example:
 
       caloforge bench simulate lcd-ecal --energy 50 --workers 2
+
+      caloforge bench simulate lcd-ecal --energy 50 --fast lcd-ecal-25-electron
     """
     from caloforge.bench import bench_simulate
     from caloforge.bench.machine import machine
@@ -100,6 +105,7 @@ def simulate(
         energy=energy,
         showers=number,
         workers=workers,
+        fast=fast or [],
         progress=None if quiet else lambda text: typer.echo(f"measuring {text} ...", err=True),
     )
     if json_file is not None:
@@ -109,11 +115,11 @@ def simulate(
     if quiet:
         return
     typer.echo(", ".join(f"{key} {value}" for key, value in machine().items()))
-    typer.echo(f"{'':18s} {'ms/GeV':>9s} {'showers/s':>10s}  ratio")
+    typer.echo(f"{'':27s} {'ms/GeV':>9s} {'showers/s':>10s}  ratio")
     meaning = {"overhead": "of bare Geant4", "workers": "x one worker", "engine": "x Geant4"}
     for row in rows:
-        numbers = f"{row.ms_per_gev:9.3f} {row.showers_per_second:10.1f}"
-        typer.echo(f"{row.what:18s} {numbers}  {row.ratio:.3g} {meaning[row.kind]}")
+        numbers = f"{row.ms_per_gev:9.4f} {row.showers_per_second:10.1f}"
+        typer.echo(f"{row.what:27s} {numbers}  {row.ratio:.3g} {meaning[row.kind]}")
 
 
 def io(
