@@ -120,15 +120,8 @@ def simulate(
         incident = _copied(like, number, asked)
     else:
         incident = _shot(calorimeter, number, seed, asked)
-    simulator = open_simulator(
-        engine,
-        calorimeter,
-        incident,
-        physics=physics,
-        em_option=em_option,
-        cut=cut,
-        fast=fast or None,
-    )
+    options = {"physics": physics, "em_option": em_option, "cut": cut, "fast": fast or None}
+    simulator = open_simulator(engine, calorimeter, incident, **options)
     with shower_progress("simulating", quiet) as show:
         done = simulate_to_store(
             simulator,
