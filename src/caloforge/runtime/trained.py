@@ -71,6 +71,13 @@ def with_impact(engine: Engine, incident: Incident, seed: int, first: int) -> In
 
 def warn_outside(engine: Engine, incident: Incident) -> None:
     """One warning for every condition column that leaves the range of the training sample."""
+    for text in outside(engine, incident):
+        warnings.warn(text, CaloforgeWarning, stacklevel=2)
+
+
+def outside(engine: Engine, incident: Incident) -> list[str]:
+    """What to say of every condition column that leaves the range of the training sample."""
+    texts = []
     ranges, accepted = trained_ranges(engine), accepted_ranges(engine)
     for name, (low, high) in ranges.items():
         if name in ("z", "pdg"):
@@ -81,17 +88,16 @@ def warn_outside(engine: Engine, incident: Incident) -> None:
             values = np.full(1, NORMAL_INCIDENCE)
         else:
             continue
-        outside = values[(values < accepted[name][0]) | (values > accepted[name][1])]
-        if len(outside):
+        beyond = values[(values < accepted[name][0]) | (values > accepted[name][1])]
+        if len(beyond):
             factor, unit = SHOWN.get(name, (1.0, "mm"))
-            found = f"{outside.min() * factor:.4g} to {outside.max() * factor:.4g}"
-            warnings.warn(
-                f"{name}: {len(outside)} of {len(incident)} showers at {found} {unit}, outside the "
+            found = f"{beyond.min() * factor:.4g} to {beyond.max() * factor:.4g}"
+            texts.append(
+                f"{name}: {len(beyond)} of {len(incident)} showers at {found} {unit}, outside the "
                 f"{low * factor:.4g} to {high * factor:.4g} {unit} that the model was trained on; "
-                "they are extrapolated, validate such showers before use",
-                CaloforgeWarning,
-                stacklevel=2,
+                "they are extrapolated, validate such showers before use"
             )
+    return texts
 
 
 def _at_depth(
