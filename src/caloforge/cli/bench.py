@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group.command("simulate")(simulate)
     group.command("io")(io)
     group.command("train")(train)
+    group.command("serve")(serve)
     app.add_typer(group, name="bench")
 
 
@@ -120,6 +121,50 @@ def simulate(
     for row in rows:
         numbers = f"{row.ms_per_gev:9.4f} {row.showers_per_second:10.1f}"
         typer.echo(f"{row.what:27s} {numbers}  {row.ratio:.3g} {meaning[row.kind]}")
+
+
+def serve(
+    model: str = typer.Argument(..., help="Model folder, exported file or shipped name."),
+    batches: str = typer.Option("1,16,128", "--batch", help="Comma list of batch sizes."),
+    clients: str = typer.Option("1,32", "--clients", help="Comma list: how many ask at once."),
+    seconds: float = typer.Option(5.0, "--seconds", min=0.1, help="Time for each measurement."),
+    json_file: Path | None = typer.Option(
+        None, "--json", help="Write the figures to this file, with the machine's description."
+    ),
+    quiet: bool = QUIET,
+) -> None:
+    """Time a service: requests per second and latency against its batch size, and an overload.
+
+    Example:
+
+      caloforge bench serve lcd-ecal-25-electron --batch 1,128 --clients 1,32
+    """
+    from caloforge.bench import bench_serve
+    from caloforge.bench.machine import machine
+
+    try:
+        sizes, crowds = ([int(word) for word in text.split(",")] for text in (batches, clients))
+    except ValueError:
+        raise ConfigError("--batch, --clients: expected numbers, as in --batch 1,128") from None
+    rows = bench_serve(
+        model,
+        batches=sizes,
+        clients=crowds,
+        seconds=seconds,
+        progress=None if quiet else lambda text: typer.echo(f"measuring {text} ...", err=True),
+    )
+    if json_file is not None:
+        found = {"machine": machine(), "model": model, "timings": [asdict(row) for row in rows]}
+        _write(json_file, found)
+    if quiet:
+        return
+    typer.echo(", ".join(f"{key} {value}" for key, value in machine().items()))
+    typer.echo("batch  clients  requests/s   p50 ms   p99 ms  refused  failed")
+    for row in rows:
+        typer.echo(
+            f"{row.batch:5d} {row.clients:8d} {row.rate:11.1f} {row.p50:8.1f} {row.p99:8.1f} "
+            f"{row.refused:8.1%} {row.failed:7d}"
+        )
 
 
 def io(
