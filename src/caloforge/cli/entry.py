@@ -10,6 +10,7 @@ import typer
 from caloforge._version import __version__
 from caloforge.cli import (
     bench,
+    compose,
     convert,
     doctor,
     export,
@@ -67,6 +68,7 @@ for module in (
     predict,
     export,
     serve,
+    compose,
     bench,
     lists,
     doctor,

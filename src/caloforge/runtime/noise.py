@@ -23,7 +23,10 @@ SIMULATION_STREAM = 2
 IMPACT_STREAM = 3
 """Stream of the incident particles' impact points."""
 
-FAST_STREAM = 4
+DIGITISATION_STREAM = 4
+"""Stream of the electronics' noise."""
+
+FAST_STREAM = 5
 """Streams from here on: of the particles that a model takes over in a simulation, one for each
 place in the event."""
 
