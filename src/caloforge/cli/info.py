@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from caloforge.cli.common import JSON, QUIET, progress, report
+from caloforge.errors import ConfigError
 from caloforge.shipped import model_path
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ def info(
     detector: str | None = typer.Option(
         None, "--detector", help="Calorimeter of the showers, where the format does not say."
     ),
+    card: bool = typer.Option(
+        False, "--card", help="Of a model: its card as JSON, for catalogues and people."
+    ),
+    metrics: Path | None = typer.Option(
+        None, "--metrics", help="With --card: metrics.json of the model's validation."
+    ),
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
@@ -42,9 +50,14 @@ def info(
       caloforge info model
 
       caloforge info data --check
+
+      caloforge info model --card --metrics report/metrics.json > card.json
     """
     from caloforge.geometry import load_detector
 
+    if card or metrics is not None:
+        _card(path, metrics)
+        return
     known = load_detector(detector) if detector else None
     if check:
         _check(path, known, quiet, as_json)
@@ -52,6 +65,14 @@ def info(
     result = _model(path) if _is_model(path) else _showers(path, known)
     lines = [f"{key:18s} {value}" for key, value in result.items() if key != "provenance"]
     report("\n".join(lines), result, quiet, as_json)
+
+
+def _card(path: Path, metrics: Path | None) -> None:
+    from caloforge.card import model_card
+
+    if not _is_model(path):
+        raise ConfigError(f"{path}: --card and --metrics are of models; this is none")
+    typer.echo(json.dumps(model_card(model_path(path), metrics), indent=2))
 
 
 def _check(path: Path, detector: Calorimeter | None, quiet: bool, as_json: bool) -> None:
