@@ -24,7 +24,7 @@ def export(
         ..., "--output", "-o", help="File to write (.onnx, .pt, .xml, by the target)."
     ),
     target: str = typer.Option(
-        "onnx", "--target", help="onnx, par04, par04-calodit, torchscript, openvino."
+        "onnx", "--target", help="onnx, par04, par04-calodit, ddml, fastcalosim, ..."
     ),
     precision: str = typer.Option(
         "full", "--precision", help="onnx: full, float32, bf16, int8 (weights)."
@@ -39,7 +39,7 @@ def export(
         None, "--rebin", help="par04: share the showers among this detector's cells."
     ),
     particle: str | None = typer.Option(
-        None, "--particle", help="par04: for a model of several particles, as in generate."
+        None, "--particle", help="For a model of several particles, where the host tells none."
     ),
     quiet: bool = QUIET,
     as_json: bool = JSON,

@@ -80,12 +80,17 @@ class OnMesh(nn.Module):
 
 
 def constants_of(
-    model: ShowerModel, particle: int | None, told: tuple[str, ...], *, turned: bool
+    model: ShowerModel,
+    particle: int | None,
+    told: tuple[str, ...],
+    *,
+    turned: bool,
+    host: str = "Par04",
 ) -> dict[str, float]:
     """Condition columns that are the same for every particle.
 
     The mesh lies around the particle's line, so the impact point is its origin. ``turned``: the
-    cells were made for normal incidence, and turn with the particle.
+    cells were made for normal incidence, and turn with the particle. ``host``: what asks the model.
 
     Raises:
         ModelError: see :class:`OnMesh`.
@@ -94,24 +99,24 @@ def constants_of(
     if turned:
         constants |= {"theta": math.pi / 2, "phi": 0.0}
     if "pdg" in model.condition_columns:
-        constants["pdg"] = float(_particle(model, particle))
+        constants["pdg"] = float(_particle(model, particle, host))
     missing = [c for c in model.condition_columns if c not in constants and c not in told]
     if missing:
         raise ModelError(
-            f"the model needs the particle's {missing[0]}, Par04 tells only {', '.join(told)} in "
-            "this mode; export with --target par04-calodit, which tells energy, theta and phi, or "
-            "train without it"
+            f"the model needs the particle's {missing[0]}, {host} tells only {', '.join(told)}; "
+            "export with --target par04-calodit, which tells energy, theta and phi, or train "
+            "without it"
         )
     return constants
 
 
-def _particle(model: ShowerModel, particle: int | None) -> int:
+def _particle(model: ShowerModel, particle: int | None, host: str) -> int:
     known = model.particles
     if particle is None and len(known) == 1:
         return known[0]
     if particle is None or (known and particle not in known):
         raise ModelError(
-            "Par04 does not tell the particle, and the model wants it; say for which it is with "
+            f"{host} does not tell the particle, and the model wants it; say for which it is with "
             f"--particle, one of {', '.join(map(str, known)) or 'its PDG codes'}"
         )
     return particle

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from caloforge.artifact import Artifact
 from caloforge.errors import ConfigError
+from caloforge.export.ddml import export_ddml
+from caloforge.export.fastcalosim import export_fastcalosim
 from caloforge.export.fidelity import ALLOWED
 from caloforge.export.onnx import export_onnx
 from caloforge.export.openvino import export_openvino
@@ -87,6 +89,20 @@ TARGETS = {
             _ON_MESH,
             (".json", ".mac"),
             _par04("CaloDiT-2"),
+        ),
+        Target(
+            "ddml",
+            ".onnx for DDML (DDFastShowerML) in ddsim, its regular grid GAN",
+            ("particle",),
+            (".json",),
+            lambda a, o, options: export_ddml(a, o, options.particle),
+        ),
+        Target(
+            "fastcalosim",
+            ".onnx with the inputs of ATLAS' FastCaloSim",
+            ("particle",),
+            (".json",),
+            lambda a, o, options: export_fastcalosim(a, o, options.particle),
         ),
         Target(
             "torchscript",
