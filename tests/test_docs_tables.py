@@ -26,6 +26,8 @@ def rows(script: str, files: list[Path], capsys: pytest.CaptureFixture[str]) -> 
 
 TABLES = {
     "zoo": "models_table.py",
+    "calogan-lar": "models_table.py",
+    "transfer": "models_table.py",
     "predictors/ecal": "predictors_table.py",
     "predictors/ecal-hcal": "predictors_table.py",
 }
@@ -38,6 +40,21 @@ def test_results_are_the_numbers_on_disk(folder: str, capsys: pytest.CaptureFixt
     told = (DOCS / "results.md").read_text(encoding="utf-8").splitlines()
     assert files
     assert [row for row in rows(TABLES[folder], files, capsys) if row not in told] == []
+
+
+@pytest.mark.parametrize("file", sorted((DOCS / "results" / "tuning").glob("*.json")))
+def test_studies_are_the_numbers_on_disk(file: Path) -> None:
+    study = json.loads(file.read_text(encoding="utf-8"))
+    trials = {trial["number"]: trial for trial in study["trials"]}
+    best = trials[study["best"][0]]
+    values = [
+        f"{trial['values'][0]:.4f} ± {trial['errors'][0]:.4f}"
+        for trial in (trials[study["default"]], best)
+    ]
+    found = ", ".join(f"{name.split('.')[1]} {value:.3g}" for name, value in best["params"].items())
+    row = f"| `{study['recipe_name']}` | {values[0]} | {values[1]} | {found} |"
+    assert study["counts"]["complete"] == 30
+    assert row in (DOCS / "results.md").read_text(encoding="utf-8").splitlines()
 
 
 def test_tables_of_predictors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
