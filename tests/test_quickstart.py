@@ -64,5 +64,8 @@ def test_generation_is_timed_against_geant4(result: tuple[Path, str, object]) ->
     timings = result[2].timings  # type: ignore[attr-defined]
     geant4 = timings[0]
     assert geant4.ms == pytest.approx(444, abs=5)  # recorded with the showers
-    assert {row.engine for row in timings[1:]} == {"torch", "onnx", "compact"}
+    exported = {"onnx", "openvino"}  # whichever is faster here
+    engines = {row.engine for row in timings[1:]}
+    assert engines - exported == {"torch", "compact"}
+    assert engines & exported
     assert all(row.speedup == pytest.approx(geant4.ms / row.ms) for row in timings[1:])
