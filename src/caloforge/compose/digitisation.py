@@ -109,9 +109,8 @@ def digitise(showers: Showers, how: Digitisation, *, seed: int = 0, first: int =
     )
 
 
-def described(showers: Showers | Provenance, how: Digitisation, seed: int) -> Provenance:
-    """The provenance of digitised events."""
-    before = showers if isinstance(showers, Provenance) else showers.provenance
+def described(before: Provenance, how: Digitisation, seed: int) -> Provenance:
+    """The provenance of digitised events, from that of their deposits."""
     return Provenance(
         step="digitise",
         geometry=before.geometry,

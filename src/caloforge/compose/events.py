@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge._version import __version__
 from caloforge.compose.digitisation import Digitisation, described, digitise
 from caloforge.compose.particles import Particles
 from caloforge.errors import ConfigError
@@ -79,7 +78,7 @@ def compose(
     provenance = Provenance(
         step="compose",
         geometry=calorimeter.hash,
-        config={"version": __version__, "models": [one.name for one in team.members]},
+        config={"models": [one.name for one in team.members]},
         seed=seed,
         inputs={**team.inputs, **(inputs or {})},
     )

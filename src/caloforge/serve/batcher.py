@@ -47,7 +47,7 @@ class Batcher:
         self._waiting = 0
 
     async def start(self) -> None:
-        """Begin to work, in this event loop."""
+        """Begin to work, in the event loop that runs."""
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, "engine")
         self._task = asyncio.create_task(self._work())
