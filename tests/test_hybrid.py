@@ -223,6 +223,13 @@ def test_what_lies_outside_the_detector_is_lost(ecal: Calorimeter) -> None:
     assert np.array_equal(made.energy, whole.energy[inside])
 
 
+def test_what_misses_the_front_face_is_not_taken_over(ecal: Calorimeter) -> None:
+    team, half = Team([FastChoice(MODEL)], ecal), 25.5 * CELL
+    assert team.sees(Arrival(11, 30e3, half - 0.1, 0.0, STRAIGHT)) is not None
+    assert team.sees(Arrival(11, 30e3, half + 0.1, 0.0, STRAIGHT)) is None
+    assert team.sees(Arrival(11, 30e3, 0.0, -half - 0.1, STRAIGHT)) is None
+
+
 # -------------------------------------------------------------------- in Geant4
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.geometry import Calorimeter
+from caloforge.geometry import Calorimeter, width
 from caloforge.runtime.generate import showers_of
 from caloforge.runtime.noise import event_noise
 from caloforge.showers import Incident
@@ -53,6 +53,7 @@ class Team:
 
     def __init__(self, choices: Sequence[FastChoice], detector: Calorimeter) -> None:
         self.members = [Takeover(choice, detector) for choice in choices]
+        self._reach = width(detector) / 2 if detector.stacks else np.inf
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -69,7 +70,9 @@ class Team:
         self.deposits(some, 0)
 
     def sees(self, arrival: Arrival) -> Found | None:
-        """Who takes the particle over, if anyone does."""
+        """Who takes the particle over, if anyone does; nobody one that misses the front face."""
+        if max(abs(arrival.x), abs(arrival.y)) > self._reach:
+            return None
         for number, member in enumerate(self.members):
             seen = member.sees(arrival)
             if seen is not None:

@@ -21,9 +21,14 @@ THICKNESS = 1e-2
 """mm"""
 
 
+MARGIN = 50.0
+"""mm by which the sheet is wider on every side, for particles that come at an angle."""
+
+
 def place_gate(volumes: Volumes, world: Any, size: float) -> Any:
     """The sheet in front of a calorimeter that is ``size`` mm wide; returns its volume."""
-    sheet = volumes.box("gate", size, size, THICKNESS, VACUUM)
+    side = size + 2 * MARGIN
+    sheet = volumes.box("gate", side, side, THICKNESS, VACUUM)
     volumes.place(sheet, world, (0.0, 0.0, GATE))
     return sheet
 
