@@ -46,6 +46,13 @@ def inclined(x: float, y: float = 0.0) -> tuple[float, float, float]:
     return x, y, float(np.sqrt(1 - x**2 - y**2))
 
 
+def test_models_of_one_name_are_told_apart(ecal: Calorimeter) -> None:
+    team = Team(choices([MODEL, "gamma=" + MODEL, "e+=" + ANGLES]), ecal)
+    assert list(team.inputs) == [MODEL, ANGLES]  # the same one twice, and another
+    team.members[2].engine.inputs = {MODEL: "other"}
+    assert team.inputs == {MODEL: team.inputs[MODEL], f"{MODEL} (2)": "other"}
+
+
 # --------------------------------------------------------------------------- cells
 
 

@@ -137,8 +137,7 @@ class Showers:
                 f"hits name a cell outside 0..{calorimeter.n_cells - 1} of "
                 f"'{calorimeter.name}'; use the right detector"
             )
-        keys, inverse = np.unique(rows * calorimeter.n_cells + cells, return_inverse=True)
-        sums = np.bincount(inverse, weights=values, minlength=len(keys))
+        keys, sums = _summed(rows * calorimeter.n_cells + cells, values)
         kept = sums != 0
         keys, sums = keys[kept], sums[kept]
         counts = np.bincount(keys // calorimeter.n_cells, minlength=n)
@@ -256,3 +255,13 @@ class Showers:
         return Showers(
             self.calorimeter, self.incident, self.offset, self.cell, self.energy, provenance
         )
+
+
+def _summed(
+    keys: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The different keys, rising, and the sum of the values of each."""
+    if (keys[1:] > keys[:-1]).all():
+        return keys, values
+    rising, inverse = np.unique(keys, return_inverse=True)
+    return rising, np.bincount(inverse, weights=values, minlength=len(rising))

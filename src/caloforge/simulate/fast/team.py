@@ -57,8 +57,13 @@ class Team:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Names and digests of the models."""
-        return {name: digest for one in self.members for name, digest in one.engine.inputs.items()}
+        """Names and digests of the models; other models of a name are told apart by a number."""
+        digests: dict[str, str] = {}
+        for number, member in enumerate(self.members):
+            for name, digest in member.engine.inputs.items():
+                taken = digests.get(name, digest) != digest
+                digests[f"{name} ({number})" if taken else name] = digest
+        return digests
 
     def warm_up(self) -> None:
         """Let the engines compile, on particles in the middle of what they know."""

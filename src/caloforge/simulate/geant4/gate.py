@@ -46,24 +46,29 @@ def make_gate(g4: Any, team: Team) -> Any:
             self.expected = expected
             self.taken: list[Taken] = []
             self.energy: list[float] = []
-            self._place = 0
-            self._energy = 0.0
+            self._next_event()
+
+        def _next_event(self) -> None:
+            self._place, self._energy = 0, 0.0
+            self.all_taken = False
+            """Whether the particle that was shot is taken over, so nothing is left to track."""
 
         def end_event(self) -> None:
             """The next particle belongs to the next event."""
             self.energy.append(self._energy)
-            self._place, self._energy = 0, 0.0
+            self._next_event()
 
         def ProcessHits(self, step: Any, _: Any) -> bool:
             track = step.GetTrack()
-            event = len(self.energy)
-            found = self.expected[event] if track.GetParentID() == 0 else None
+            event, shot = len(self.energy), track.GetParentID() == 0
+            found = self.expected[event] if shot else None
             found = found or self._sees(track, step.GetPreStepPoint())
             if found is None:
                 return False
             self.taken.append(Taken(event, self._place, *found))
             self._place += 1
             self._energy += found[1].energy
+            self.all_taken = shot
             track.SetTrackStatus(g4.fStopAndKill)
             return True
 

@@ -40,8 +40,10 @@ def make_gun(g4: Any) -> Any:
         ) -> None:
             """What to shoot; random numbers matter where ``by_chance``."""
             self.by_chance = by_chance
-            self.start, self.direction = starts(incident), directions(incident)
-            self.energy, self.pdg, self.seeds = incident.energy, incident["pdg"], seeds
+            self.start, self.direction = starts(incident).tolist(), directions(incident).tolist()
+            self.energy, self.pdg = incident.energy.tolist(), incident["pdg"].tolist()
+            self.particle = {pdg: self.table.FindParticle(int(pdg)) for pdg in set(self.pdg)}
+            self.seeds = seeds
             self.next = 0
 
         def GeneratePrimaries(self, event: Any) -> None:
@@ -49,10 +51,10 @@ def make_gun(g4: Any) -> Any:
             self.next += 1
             if self.by_chance[k]:  # seeding takes longer than the flight of one that is taken over
                 g4.G4Random.setTheSeeds([*self.seeds[k].tolist(), 0], 4)
-            self.gun.SetParticleDefinition(self.table.FindParticle(int(self.pdg[k])))
-            self.gun.SetParticleEnergy(float(self.energy[k]))
-            self.gun.SetParticlePosition(g4.G4ThreeVector(*map(float, self.start[k])))
-            self.gun.SetParticleMomentumDirection(g4.G4ThreeVector(*map(float, self.direction[k])))
+            self.gun.SetParticleDefinition(self.particle[self.pdg[k]])
+            self.gun.SetParticleEnergy(self.energy[k])
+            self.gun.SetParticlePosition(g4.G4ThreeVector(*self.start[k]))
+            self.gun.SetParticleMomentumDirection(g4.G4ThreeVector(*self.direction[k]))
             self.gun.GeneratePrimaryVertex(event)
 
     return Gun()

@@ -24,7 +24,7 @@ from caloforge.simulate.geant4.gun import event_seeds, make_gun
 from caloforge.simulate.geant4.physics import physics_list
 from caloforge.simulate.geant4.pions import PION, make_watch
 from caloforge.simulate.geant4.planar import Planar
-from caloforge.simulate.geant4.scoring import Hits, Scorer
+from caloforge.simulate.geant4.scoring import NOTHING, Hits, Scorer
 from caloforge.simulate.geant4.tables import Tables
 
 if TYPE_CHECKING:
@@ -133,11 +133,8 @@ class Session:
 
     def collect(self, event: Any) -> None:
         """Keep an event's hits; called by Geant4 once per event."""
-        collections = event.GetHCofThisEvent() if self.scorers else None
-        parts = [scorer.hits(collections) for scorer in self.scorers] if collections else []
-        cells = [part[0] for part in parts] or [np.zeros(0, np.int64)]
-        energy = [part[1] for part in parts] or [np.zeros(0)]
-        self.events.append((np.concatenate(cells), np.concatenate(energy)))
+        empty = not self.scorers or (self.gate is not None and self.gate.all_taken)
+        self.events.append(NOTHING if empty else self._hits(event.GetHCofThisEvent()))
         if self.gate is not None:
             self.gate.end_event()
         if self.watch is not None:
@@ -146,6 +143,13 @@ class Session:
         if self._advance is not None and now - self._reported > _REPORT:
             self._reported = now
             self._advance(len(self.events))
+
+    def _hits(self, collections: Any) -> Hits:
+        """What the scorers have summed in an event."""
+        if not collections:
+            return NOTHING
+        cells, energy = zip(*(scorer.hits(collections) for scorer in self.scorers), strict=True)
+        return np.concatenate(cells), np.concatenate(energy)
 
     # ------------------------------------------------------------------ running
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -119,7 +120,7 @@ class Geant4(Simulator):
             )
         check_aim(self.calorimeter, incident)
         if self.fast:
-            Team(self.fast, self.calorimeter)
+            self._fast_settings()  # opens the models
             _check_before_gate(incident)
         self.version()
         self.tables()
@@ -181,8 +182,11 @@ class Geant4(Simulator):
         }
 
     def _fast_settings(self) -> dict[str, Any]:
-        if not self.fast:
-            return {}
+        return self._described if self.fast else {}
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        """What the models take over, and their digests; opens them to see that they fit."""
         team = Team(self.fast, self.calorimeter)
         return {"fast": [[*member.particles] for member in team.members], "models": team.inputs}
 
