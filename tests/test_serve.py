@@ -391,6 +391,9 @@ def test_the_page_and_its_showers(client: TestClient) -> None:
     real = client.get("/view/geant4?energy=50").json()
     known = client.app.state.service.geant4.incident.energy / 1e3  # type: ignore[attr-defined]
     assert abs(real["energy"] - 50) == pytest.approx(np.abs(known - 50).min())
+    assert min(real["deposit"]) >= about["threshold"]
+    for column, (low, high) in zip("zxy", about["box"], strict=True):
+        assert low <= min(real[column]) <= max(real[column]) <= high
 
 
 def test_without_geant4_the_page_says_so(toy: Toy) -> None:

@@ -88,6 +88,12 @@ def test_the_page_draws_both_showers(tmp_path: Path) -> None:
         page.wait_for("document.getElementById('generated-text').textContent.startsWith('80.0')")
         assert page.evaluate("document.getElementById('error').textContent") == ""
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        scales = page.evaluate(
+            "[...document.querySelectorAll('.plot')].map(p => [p.data[0].marker.cmin, "
+            "p.data[0].marker.cmax, p.layout.scene.xaxis.range])"
+        )
+        assert len(scales) == 2
+        assert scales[0] == scales[1]  # the same colours and the same box
         page.screenshot(tmp_path / "page.png")
         foreign = [text for text in page.complaints() if not text.startswith(address)]
         assert not foreign

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from caloforge.beam import particles
+from caloforge.geometry import Calorimeter
 from caloforge.serve.particles import any_seed, asked
 from caloforge.serve.refusals import MISSING, REFUSALS, RefusalError
 from caloforge.serve.service import Service
@@ -31,13 +32,18 @@ class Drawn(BaseModel):
 
 
 class About(BaseModel):
-    """What the page needs to know of the model: ranges in GeV and degrees."""
+    """What the page needs to know of the model: ranges in GeV and degrees.
+
+    ``box``: the ranges (mm) of depth, x and y that the cells' centres have; ``threshold`` in MeV.
+    """
 
     name: str
     detector: str
     energy: list[float]
     theta: list[float] | None
     geant4: bool
+    box: list[list[float]]
+    threshold: float
 
 
 def view(service: Service) -> APIRouter:
@@ -97,7 +103,14 @@ def _about(service: Service) -> About:
         energy=[low / 1000, high / 1000],
         theta=None if angles is None else np.rad2deg(angles).tolist(),
         geant4=service.geant4 is not None,
+        box=_box(service.engine.calorimeter),
+        threshold=service.engine.calorimeter.cell_threshold,
     )
+
+
+def _box(calorimeter: Calorimeter) -> list[list[float]]:
+    deep_first = calorimeter.cell_positions[:, [2, 0, 1]]
+    return np.stack([deep_first.min(axis=0), deep_first.max(axis=0)], axis=1).tolist()
 
 
 def _nearest(showers: Showers, energy: float, theta: float) -> Showers:
@@ -115,6 +128,7 @@ def _theta(showers: Showers) -> np.ndarray:
 
 
 def _drawn(showers: Showers) -> Drawn:
+    showers = showers.above_threshold()
     order = np.argsort(showers.energy)[::-1][:SHOWN]
     x, y, z = showers.calorimeter.cell_positions[showers.cell[order]].T.round(2).tolist()
     return Drawn(
