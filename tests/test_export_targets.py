@@ -72,11 +72,20 @@ def test_openvino_agrees_cell_by_cell(vae: Path, tmp_path: Path) -> None:
     assert largest_difference(found, expected, artifact.calorimeter.cell_threshold) < 1e-3
     assert engine.calorimeter.hash == artifact.calorimeter.hash
     assert engine.description["kind"] == "vae"
+    with pytest.raises(ModelError, match=r"m\.xml: OpenVINO cannot run it"):
+        engine.run(condition.numpy(), noise.numpy()[:, :-1])
     with pytest.raises(ModelError, match="no such file"):
         OpenVinoEngine(tmp_path / "none.xml")
     (tmp_path / "bad.xml").write_text("<net")
     with pytest.raises(ModelError, match=r"bad\.xml: not a usable"):
         OpenVinoEngine(tmp_path / "bad.xml")
+
+
+def test_what_onnx_runtime_cannot_run_is_said(vae: Path, tmp_path: Path) -> None:
+    engine = OnnxEngine(export(vae, tmp_path / "m.onnx"))
+    condition, noise, _ = torch_showers(load_artifact(vae))
+    with pytest.raises(ModelError, match=r"m\.onnx: ONNX Runtime cannot run it"):
+        engine.run(condition.numpy(), noise.numpy()[:, :-1])
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])

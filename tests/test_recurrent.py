@@ -155,7 +155,9 @@ def test_learns_that_layers_belong_together() -> None:
     assert made.sum((1, 2, 3)).mean().item() == pytest.approx(expected, rel=0.05)
 
 
-def test_exports(tmp_path: Path) -> None:
-    model = built(random_showers(8, small_calorimeter(n=3, layers=2))).eval()
+@pytest.mark.parametrize("components", [1, 3])
+def test_exports(tmp_path: Path, components: int) -> None:
+    showers = random_showers(8, small_calorimeter(n=3, layers=2))
+    model = built(showers, components=components).eval()
     folder = save_artifact(tmp_path / "m", model, Provenance(step="test"))
     assert export_onnx(folder, tmp_path / "m.onnx").exists()

@@ -61,7 +61,11 @@ class OnnxEngine:
         self, condition: NDArray[np.float32], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """(B, C) conditions and (B, latent) noise -> (B, n_cells) MeV."""
-        (energy,) = self._session.run(None, {"condition": condition, "noise": noise})
+        try:
+            (energy,) = self._session.run(None, {"condition": condition, "noise": noise})
+        except Exception as error:  # onnxruntime raises its own untyped exceptions
+            text = " ".join(str(error).split())[:160]
+            raise ModelError(f"{self.path}: ONNX Runtime cannot run it ({text})") from error
         return np.asarray(energy, dtype=np.float32)
 
 

@@ -85,5 +85,9 @@ class OpenVinoEngine:
         self, condition: NDArray[np.float32], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """(B, C) conditions and (B, latent) noise -> (B, n_cells) MeV."""
-        energy = self._compiled({"condition": condition, "noise": noise})["energy"]
+        try:
+            energy = self._compiled({"condition": condition, "noise": noise})["energy"]
+        except Exception as error:  # OpenVINO raises its own untyped exceptions
+            text = " ".join(str(error).split())[:160]
+            raise ModelError(f"{self.path}: OpenVINO cannot run it ({text})") from error
         return np.array(energy, dtype=np.float32)

@@ -142,11 +142,12 @@ class Hurdle(nn.Module):
         outside = torch.full_like(chance, math.inf)
         lack = torch.where(self.table.there[row] > 0.0, uniform - chance, outside)
         hit = (lack < 0.0) | (lack <= lack.amin(-1, keepdim=True))
-        behind = weight.exp().cumsum(-1)[..., :-1]
-        rest = (uniform / chance)[..., None]
-        chosen = (rest >= behind).sum(-1, keepdim=True).clamp(max=self.components - 1)
-        centre = mean.gather(-1, chosen).squeeze(-1)
-        width = spread.gather(-1, chosen).squeeze(-1).exp()
+        if self.components > 1:
+            behind = weight.exp().cumsum(-1)[..., :-1]
+            rest = (uniform / chance)[..., None]
+            chosen = (rest >= behind).sum(-1, keepdim=True).clamp(max=self.components - 1)
+            mean, spread = mean.gather(-1, chosen), spread.gather(-1, chosen)
+        centre, width = mean.squeeze(-1), spread.squeeze(-1).exp()
         low, high = self.bounds.to(dtype).unbind()
         level = torch.minimum(torch.maximum(centre + width * normal, low), high)
         cells = torch.exp(level * self.std.to(dtype) + self.mean.to(dtype)) + self.threshold
