@@ -1,7 +1,7 @@
 """How far engines agree per cell, a row each: ``python docs/engine_parity.py MODEL ...``.
 
-MODEL is a model folder or a shipped name. Every engine makes the same showers from the same noise as
-torch: 64 particles spread over what the model was trained on.
+MODEL is a model folder or a shipped name. Every engine makes the same showers from the same noise
+as torch: 64 particles spread over what the model was trained on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEAD = ("model", "engine", "cells", "largest", "mean", "more than 1e-4 apart, %"
 
 
 def particles(engine: Engine) -> np.ndarray:
-    """(SHOWERS, C) conditions, each column evenly over its trained range, in an order of its own."""
+    """(SHOWERS, C) conditions: each column evenly over its trained range, in its own order."""
     ranges, shuffle = accepted_ranges(engine), np.random.default_rng(1)
     columns = [
         shuffle.permutation(np.linspace(*ranges.get(name, (0.0, 0.0)), SHOWERS))
