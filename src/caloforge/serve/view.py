@@ -109,8 +109,8 @@ def _about(service: Service) -> About:
 
 
 def _box(calorimeter: Calorimeter) -> list[list[float]]:
-    deep_first = calorimeter.cell_positions[:, [2, 0, 1]]
-    return np.stack([deep_first.min(axis=0), deep_first.max(axis=0)], axis=1).tolist()
+    centres = calorimeter.cell_positions[:, [2, 0, 1]]
+    return [[float(axis.min()), float(axis.max())] for axis in centres.T]
 
 
 def _nearest(showers: Showers, energy: float, theta: float) -> Showers:

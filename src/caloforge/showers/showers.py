@@ -264,4 +264,5 @@ def _summed(
     if (keys[1:] > keys[:-1]).all():
         return keys, values
     rising, inverse = np.unique(keys, return_inverse=True)
-    return rising, np.bincount(inverse, weights=values, minlength=len(rising))
+    sums = np.bincount(inverse, weights=values, minlength=len(rising))
+    return rising, sums.astype(np.float64)
