@@ -101,6 +101,18 @@ def test_the_page_draws_both_showers(tmp_path: Path) -> None:
         assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 500
 
 
+def test_answers_are_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def look(_: object, sockets: list[socket.socket]) -> None:
+        asked.extend(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in sockets)
+
+    monkeypatch.setattr("uvicorn.Server.run", look)
+    assert run(["serve", SHIPPED, "--port", "0"]) == 0
+    assert asked
+    assert all(asked)
+
+
 def test_mistakes_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -76,6 +76,7 @@ def serve(
     app = create_app(opened, called, limits, geant4)
     try:
         listener = socket.create_server((host, port))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # answers go at once
     except OSError as error:
         raise ConfigError(
             f"--host {host} --port {port}: cannot listen there ({one_line(error)}); take another"
