@@ -12,6 +12,8 @@ from typing import Any
 
 from results_table import main as table
 
+PARTICLES = {11: "electrons", 22: "photons", 111: "neutral pions", 211: "pions"}
+
 UNITS = {"energy": (1e-3, "GeV"), "theta": (57.29578, "degrees")}
 
 TEXT = """# {name}
@@ -70,7 +72,7 @@ def main(folder: Path, reports: list[str]) -> None:
     text = TEXT.format(
         name=folder.name,
         kind=about["kind"],
-        particle="electrons",
+        particle=", ".join(PARTICLES[abs(code)] for code in source["training_particles"]),
         detector=about["detector"],
         parameters=about["parameters"],
         megabytes=(folder / "weights.safetensors").stat().st_size / 1e6,
