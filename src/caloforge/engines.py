@@ -103,12 +103,19 @@ def open_engine(
         raise ConfigError(f"--engine compact cannot run a '{kind}'; it runs {', '.join(COMPACT)}")
     if engine not in EXPORTED:
         return TorchEngine(path, threads=threads)
-    from caloforge.export import export_onnx
-
-    with tempfile.TemporaryDirectory() as folder:
-        exported = EXPORTED[engine](export_onnx(path, Path(folder) / "model.onnx"), threads)
+    exported = _exported(path, engine, threads)
     exported.inputs = {path.name: file_digest(path / "weights.safetensors")}
     return exported
+
+
+def _exported(path: Path, engine: str, threads: int) -> OnnxEngine | OpenVinoEngine:
+    """A model folder in the engine of an exported file; the exports compare it with torch."""
+    from caloforge.export import export_onnx, export_openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        if engine == "openvino":
+            return OpenVinoEngine(export_openvino(path, Path(folder) / "model.xml"), threads)
+        return OnnxEngine(export_onnx(path, Path(folder) / "model.onnx"), threads)
 
 
 def _of_file(path: Path, engine: str, batch_size: int, threads: int) -> Engine:
