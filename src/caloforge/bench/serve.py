@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -117,32 +118,38 @@ async def _ask(
     address: str, clients: int, seconds: float, energy: float
 ) -> tuple[list[float], int, int]:
     """Seconds of every answer; how many were refused; how many failed."""
-    import httpx
+    import aiohttp
 
     tensor = {"name": "energy", "shape": [1], "datatype": "FP64", "data": [1000 * energy]}
     body = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
     spent: list[float] = []
     counts = {"refused": 0, "failed": 0}
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=PATIENCE) as client:
-        await client.post("/v2/models/model/infer", json=body)  # compiles
-        end = time.perf_counter() + seconds
+    ways = aiohttp.TCPConnector(limit=0)
+    patience = aiohttp.ClientTimeout(PATIENCE)
+    async with aiohttp.ClientSession(address, connector=ways, timeout=patience) as client:
 
-        async def one() -> None:
+        async def one() -> int | None:
+            """The status of an answer, None where there is none."""
+            try:
+                async with client.post("/v2/models/model/infer", json=body) as response:
+                    await response.read()
+                    return response.status
+            except (aiohttp.ClientError, TimeoutError):
+                return None
+
+        async def many() -> None:
             while time.perf_counter() < end:
                 begin = time.perf_counter()
-                try:
-                    response = await client.post("/v2/models/model/infer", json=body)
-                except httpx.HTTPError:
-                    counts["failed"] += 1
-                    continue
-                if response.status_code == httpx.codes.OK:
+                status = await one()
+                if status == HTTPStatus.OK:
                     spent.append(time.perf_counter() - begin)
-                elif response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                elif status == HTTPStatus.SERVICE_UNAVAILABLE:
                     counts["refused"] += 1
                     await asyncio.sleep(0.1)
                 else:
                     counts["failed"] += 1
 
-        await asyncio.gather(*(one() for _ in range(clients)))
+        await one()  # compiles
+        end = time.perf_counter() + seconds
+        await asyncio.gather(*(many() for _ in range(clients)))
     return spent, counts["refused"], counts["failed"]

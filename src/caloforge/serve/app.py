@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.exceptions import HTTPException
 
 from caloforge._version import __version__
 from caloforge.errors import CaloforgeError
 from caloforge.runtime.engine import Engine
+from caloforge.serve.guard import Guard
 from caloforge.serve.kserve import kserve
 from caloforge.serve.limits import Limits
-from caloforge.serve.refusals import BAD, TOO_MANY, answer
+from caloforge.serve.refusals import BAD, answer
 from caloforge.serve.service import Service
 from caloforge.serve.stream import stream
 from caloforge.serve.view import view
@@ -29,11 +26,6 @@ DESCRIPTION = """
 Showers of a trained model. Incident energies are in GeV and angles in degrees in addresses, in MeV
 and rad in tensors; deposits are in MeV.
 """
-
-FREE = ("/v2/health/live", "/v2/health/ready", "/metrics")
-"""Paths without a limit on the rate: a monitor must always get through."""
-
-Next = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
@@ -57,7 +49,7 @@ def create_app(
 
     app = FastAPI(title="Caloforge", version=__version__, description=DESCRIPTION, lifespan=life)
     app.state.service = service
-    app.middleware("http")(_guard(service))
+    app.add_middleware(Guard, service=service)
     app.add_exception_handler(CaloforgeError, answer)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _missing)
@@ -69,29 +61,6 @@ def create_app(
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     return app
-
-
-def _guard(service: Service) -> Callable[[Request, Next], Awaitable[Response]]:
-    """Counts every request, and refuses those of a client that sends too many."""
-    limiter = MovingWindowRateLimiter(MemoryStorage())
-    rate = None if service.limits.rate is None else parse(service.limits.rate)
-
-    async def guard(request: Request, call_next: Next) -> Response:
-        begin = perf_counter()
-        client = request.client.host if request.client else "unknown"
-        if rate is not None and request.url.path not in FREE and not limiter.hit(rate, client):
-            text = f"more than {service.limits.rate} of this client; slow down"
-            retry = {"Retry-After": str(max(1, rate.get_expiry()))}
-            response: Response = JSONResponse({"error": text}, TOO_MANY, retry)
-        else:
-            response = await call_next(request)
-        route = request.scope.get("route")
-        path = getattr(route, "path", "other")
-        service.metrics.requests.labels(path, response.status_code).inc()
-        service.metrics.seconds.labels(path).observe(perf_counter() - begin)
-        return response
-
-    return guard
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
