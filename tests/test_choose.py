@@ -14,7 +14,10 @@ from caloforge.runtime import choose, fastest
 
 
 class Timed:
-    """An engine that says how long it takes; a negative time: it cannot run the file."""
+    """An engine that says how long it takes; a negative time: it cannot run the file.
+
+    Showers of a batch are wrong from number ``right`` on.
+    """
 
     def __init__(self, name: str, seconds: float, calorimeter: Calorimeter) -> None:
         self.name, self.seconds, self.calorimeter = name, seconds, calorimeter
@@ -24,11 +27,14 @@ class Timed:
             "latent": {"size": 3, "distribution": "normal"},
         }
         self.inputs: dict[str, str] = {}
+        self.right = 1000
 
     def run(self, condition: Any, noise: Any) -> Any:
         if self.seconds < 0:
             raise RuntimeError("no such operator")
-        return np.zeros((len(condition), self.calorimeter.n_cells), np.float32)
+        made = np.ones((len(condition), self.calorimeter.n_cells), np.float32)
+        made[self.right :] = 2.0
+        return made
 
 
 class Machine:
@@ -37,6 +43,7 @@ class Machine:
     def __init__(self, calorimeter: Calorimeter, **seconds: float) -> None:
         self.calorimeter, self.seconds = calorimeter, seconds
         self.measured: list[str] = []
+        self.right: dict[str, int] = {}
         self._time_of = choose.time_of
 
     def factories(self) -> dict[str, Any]:
@@ -44,7 +51,12 @@ class Machine:
         return dict(made)
 
     def _factory(self, name: str) -> Any:
-        return lambda path, threads: Timed(name, self.seconds[name], self.calorimeter)
+        def make(path: Path, threads: int) -> Timed:
+            engine = Timed(name, self.seconds[name], self.calorimeter)
+            engine.right = self.right.get(name, engine.right)
+            return engine
+
+        return make
 
     def time_of(self, engine: Any, batch_size: int) -> float:
         self._time_of(engine, batch_size)  # fails where the engine does
@@ -99,6 +111,15 @@ def test_an_engine_that_cannot_run_the_file_is_left_out(machine: Machine, file: 
     file.write_bytes(b"another")
     with pytest.raises(ModelError, match=r"'onnx' cannot run this model \(no such operator\)"):
         fastest(file)
+
+
+def test_an_engine_that_makes_other_showers_is_left_out(machine: Machine, file: Path) -> None:
+    machine.right["openvino"] = 63
+    assert fastest(file).name == "onnx"
+    machine.right["openvino"] = 64
+    assert fastest(file).name == "onnx"  # remembered
+    file.write_bytes(b"another")
+    assert fastest(file).name == "openvino"
 
 
 def test_a_damaged_memory_is_measured_again(machine: Machine, file: Path, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from caloforge.export import onnx as native
 from caloforge.export import quantised as smaller
 from caloforge.export.example import example
 from caloforge.export.fidelity import Fidelity
-from caloforge.export.parity import largest_difference, require_parity
+from caloforge.export.parity import largest_difference, require_parity, require_same
+from caloforge.export.program import onnx_program
 from caloforge.export.targets import TARGETS
 from caloforge.runtime import OnnxEngine
 from caloforge.store import write_showers
@@ -154,6 +155,42 @@ def test_nan_is_a_difference() -> None:
     found = largest_difference(np.array([np.nan, 1.0]), np.array([1.0, 1.0]), 0.1)
     with pytest.raises(ModelError, match="differs from torch"):
         require_parity(found, 1e-4, "the graph")
+
+
+class Counts(torch.nn.Module):
+    """How many of each row's numbers are below its own, less one: a search in a sorted table."""
+
+    def forward(self, numbers: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        """(B, n, m) and (B, n) -> (B, n)."""
+        return ((numbers < own[..., None]).sum(-1) - 1).float()
+
+
+@pytest.mark.parametrize("n", [25, 26, 64])
+def test_openvino_counts_in_any_batch(n: int) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    numbers, own = torch.rand(n, 25, 9), torch.rand(n, 25)
+    names = ("numbers", "own")
+    graph = onnx_program(Counts(), (numbers[:2], own[:2]), names, "count", any_batch=True)
+    read = openvino.Core().read_model(graph.SerializeToString())
+    model = openvino.compile_model(read, "CPU")
+    found = model({"numbers": numbers.numpy(), "own": own.numpy()})["count"]
+    assert (found == Counts()(numbers, own).numpy()).all()
+
+
+@pytest.mark.parametrize("wrong", [0, 2, 63])
+def test_a_file_must_agree_in_large_batches(vae: Path, wrong: int) -> None:
+    """Wrong from one shower on; with three showers the last one does not show."""
+    model = load_artifact(vae).model
+
+    def run(condition: Any, noise: Any) -> Any:
+        with torch.inference_mode():
+            made = model(torch.from_numpy(condition), torch.from_numpy(noise)).numpy()
+        made[wrong:] *= 1.1
+        return made
+
+    said = "differs from torch by" if wrong < 3 else "3 showers but not for 64 at a time: "
+    with pytest.raises(ModelError, match=f"the file .*{said}"):
+        require_same(run, model, 0.0, 1e-4, "the file")
 
 
 def test_every_target_names_its_files(vae: Path, tmp_path: Path) -> None:

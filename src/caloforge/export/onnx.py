@@ -12,14 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from caloforge.artifact import Artifact, load_artifact
 from caloforge.errors import ConfigError
 from caloforge.export.example import example
 from caloforge.export.fidelity import ALLOWED, measure, require_fidelity
 from caloforge.export.metadata import check_output, native_metadata, with_side_file
-from caloforge.export.parity import EXACT, SINGLE, largest_difference, require_parity
+from caloforge.export.parity import EXACT, SINGLE, require_same
 from caloforge.export.program import embed, onnx_program
 from caloforge.export.quantised import Precision, in_float32, quantised
 from caloforge.runtime.onnx_engine import METADATA, OnnxEngine
@@ -84,12 +82,13 @@ def _write_like_torch(artifact: Artifact, output: Path, allowed: float) -> None:
     embed(graph, METADATA, json.dumps(metadata))
     with with_side_file(output, metadata) as partial:
         partial.write_bytes(graph.SerializeToString())
-        condition, noise = example(artifact.model, 3)
-        with torch.inference_mode():
-            expected = artifact.model(condition, noise).numpy()
-        found = OnnxEngine(partial).run(condition.numpy(), noise.numpy())
-        difference = largest_difference(found, expected, artifact.calorimeter.cell_threshold)
-        require_parity(difference, allowed, f"{artifact.path}: the ONNX graph")
+        require_same(
+            OnnxEngine(partial).run,
+            artifact.model,
+            artifact.calorimeter.cell_threshold,
+            allowed,
+            f"{artifact.path}: the ONNX graph",
+        )
 
 
 def _write_smaller(

@@ -10,15 +10,12 @@ import json
 import tempfile
 from pathlib import Path
 
-import torch
-
 from caloforge.artifact import Artifact, load_artifact
 from caloforge.atomic import atomic_file, check_folder
 from caloforge.errors import ConfigError
-from caloforge.export.example import example
 from caloforge.export.metadata import check_output, native_metadata, with_side_file
 from caloforge.export.onnx import native_graph
-from caloforge.export.parity import SINGLE, largest_difference, require_parity
+from caloforge.export.parity import SINGLE, require_same
 from caloforge.runtime.openvino_engine import METADATA, OpenVinoEngine
 
 SUFFIXES = (".xml",)
@@ -52,12 +49,13 @@ def export_openvino(model: str | Path | Artifact, output: str | Path) -> Path:
         made.set_rt_info(json.dumps(metadata), [METADATA])
         written = Path(folder) / "made.xml"
         openvino.save_model(made, str(written), compress_to_fp16=False)
-        condition, noise = example(artifact.model, 3)
-        with torch.inference_mode():
-            expected = artifact.model(condition, noise).numpy()
-        found = OpenVinoEngine(written).run(condition.numpy(), noise.numpy())
-        difference = largest_difference(found, expected, artifact.calorimeter.cell_threshold)
-        require_parity(difference, SINGLE, f"{artifact.path}: the OpenVINO model")
+        require_same(
+            OpenVinoEngine(written).run,
+            artifact.model,
+            artifact.calorimeter.cell_threshold,
+            SINGLE,
+            f"{artifact.path}: the OpenVINO model",
+        )
         with atomic_file(weights) as partial_weights, with_side_file(output, metadata) as partial:
             written.with_suffix(".bin").replace(partial_weights)
             written.replace(partial)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from caloforge.errors import ModelError
-from caloforge.export.graph import tidy, translations
+from caloforge.export.graph import count_in_floats, tidy, translations
 
 OPSET = 18
 
@@ -60,6 +60,7 @@ def onnx_program(
     if program is None:
         raise ModelError("torch made no ONNX program; use another torch version")
     tidy(program.model)
+    count_in_floats(program.model)
     proto = program.model_proto
     del proto.graph.value_info[:]  # shapes in between, some of them wrong; engines find them
     return proto

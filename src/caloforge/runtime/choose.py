@@ -1,4 +1,7 @@
-"""The fastest engine for an exported file: measured once on this machine, then remembered."""
+"""The fastest engine for an exported file: measured once on this machine, then remembered.
+
+One that makes other showers than ONNX Runtime does is not taken, however fast.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import ModelError
+from caloforge.runtime.agreement import BATCH, RARE, share_apart
 from caloforge.runtime.engine import NORMAL_INCIDENCE, Engine
 from caloforge.runtime.noise import shower_noise
 from caloforge.runtime.onnx_engine import OnnxEngine
@@ -29,6 +33,12 @@ CACHE = "CALOFORGE_CACHE"
 
 FILE = "engines.json"
 CALLS = 3
+FIRST = "onnx"
+"""Engine that the others must agree with: it computes in the graph's own precision."""
+SAME = 1e-2
+"""Relative difference of a cell that single precision may cause."""
+RULES = 2
+"""Number of the rules by which engines are chosen; others' choices are not remembered."""
 ENERGY = 50_000.0
 """MeV of the particles that the engines are timed with."""
 
@@ -92,7 +102,28 @@ def _measure(
         engines[name] = engine
     if not engines:
         raise refusals[0]
+    for name in _astray(engines):
+        del times[name], engines[name]
     return times, engines
+
+
+def _astray(engines: Mapping[str, Engine]) -> list[str]:
+    """Engines that make other showers than the first one, from the same noise."""
+    if FIRST not in engines:
+        return []
+    expected = _showers(engines[FIRST])
+    least = engines[FIRST].calorimeter.cell_threshold
+    others = {name: _showers(engine) for name, engine in engines.items() if name != FIRST}
+    return [
+        name for name, found in others.items() if share_apart(found, expected, least, SAME) > RARE
+    ]
+
+
+def _showers(engine: Engine) -> NDArray[np.float32]:
+    """Some showers (BATCH, cells) in MeV, the same particles and noise for every engine."""
+    latent = engine.description["latent"]
+    noise = shower_noise(0, 0, BATCH, latent["size"], latent["distribution"])
+    return engine.run(typical_condition(engine, BATCH), noise)
 
 
 def time_of(engine: Engine, batch_size: int) -> float:
@@ -127,7 +158,7 @@ def typical_condition(engine: Engine, n: int) -> NDArray[np.float32]:
 def _key(path: Path, batch_size: int, threads: int, names: list[str]) -> str:
     software = [f"{name} {version(name)}" for name in ("onnxruntime", *_optional(names))]
     machine = [platform.machine(), platform.processor(), os.cpu_count()]
-    text = json.dumps([file_digest(path), batch_size, threads, names, software, machine])
+    text = json.dumps([RULES, file_digest(path), batch_size, threads, names, software, machine])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
