@@ -33,7 +33,8 @@ class ServiceTiming:
     """One row: requests of one shower each, by ``clients`` that ask again as soon as they have it.
 
     ``rate``: answered per second; ``p50``, ``p99``: ms from request to answer; ``refused``: share
-    of the requests that were turned away (503); ``failed``: requests without a proper answer.
+    of the requests that were turned away (503), to come back when the answer says; ``failed``:
+    requests without a proper answer.
     """
 
     batch: int
@@ -128,24 +129,24 @@ async def _ask(
     patience = aiohttp.ClientTimeout(PATIENCE)
     async with aiohttp.ClientSession(address, connector=ways, timeout=patience) as client:
 
-        async def one() -> int | None:
-            """The status of an answer, None where there is none."""
+        async def one() -> tuple[int | None, float]:
+            """The status of an answer, None where there is none; seconds to wait when refused."""
             try:
                 async with client.post("/v2/models/model/infer", json=body) as response:
                     await response.read()
-                    return response.status
+                    return response.status, float(response.headers.get("Retry-After", 0.1))
             except (aiohttp.ClientError, TimeoutError):
-                return None
+                return None, 0.0
 
         async def many() -> None:
             while time.perf_counter() < end:
                 begin = time.perf_counter()
-                status = await one()
+                status, wait = await one()
                 if status == HTTPStatus.OK:
                     spent.append(time.perf_counter() - begin)
                 elif status == HTTPStatus.SERVICE_UNAVAILABLE:
                     counts["refused"] += 1
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(wait)
                 else:
                     counts["failed"] += 1
 
