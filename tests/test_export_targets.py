@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -144,6 +145,32 @@ def test_int8_weights_lie_within_half_a_level() -> None:
     levels, sizes = (onnx.numpy_helper.to_array(part) for part in (small, scale))
     back = levels * sizes[:, None, None, None]
     assert (np.abs(back - numbers) <= 0.5001 * sizes[:, None, None, None]).all()
+
+
+class Twice(torch.nn.Module):
+    """A square layer after itself, its weights as they are or made in the graph."""
+
+    def __init__(self, made: bool) -> None:
+        super().__init__()
+        self.layer, self.made = torch.nn.Linear(32, 32), made
+        self.mask = torch.nn.Parameter(torch.tril(torch.ones(32, 32)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 32) -> (B, 32)."""
+        weight = self.layer.weight * self.mask if self.made else self.layer.weight
+        inner = torch.nn.functional.linear(x, weight, self.layer.bias)
+        return torch.nn.functional.linear(inner.relu() + x, weight, self.layer.bias)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_int8_of_weights_that_are_used_twice(made: bool, tmp_path: Path) -> None:
+    module, x = Twice(made).eval(), torch.randn(50, 32)
+    graph = onnx_program(module, (x[:2],), ("x",), "y", any_batch=True)
+    small = smaller.quantised(graph, "int8", tmp_path)
+    session = onnxruntime.InferenceSession(small.SerializeToString())
+    found, expected = session.run(None, {"x": x.numpy()})[0], module(x).detach().numpy()
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
+    assert np.abs(found - expected).max() > 0
 
 
 def test_the_loss_is_the_growth_of_the_separation() -> None:
