@@ -2,8 +2,8 @@
 
 ``int8``: matrix products of 7-bit weights with scales found at run time, a scale per output channel
 (ONNX Runtime's dynamic quantisation); convolutions keep 8-bit weights, a scale per output channel,
-and compute in float32. ``bf16``: all large weights in bfloat16, computed with in float32. What either
-costs in physics is for :mod:`.fidelity` to say.
+and compute in float32. ``bf16``: all large weights in bfloat16, computed with in float32. What
+either costs in physics is for :mod:`.fidelity` to say.
 """
 
 from __future__ import annotations
