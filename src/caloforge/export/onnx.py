@@ -17,9 +17,10 @@ from caloforge.errors import ConfigError
 from caloforge.export.example import example
 from caloforge.export.fidelity import ALLOWED, measure, require_fidelity
 from caloforge.export.metadata import check_output, native_metadata, with_side_file
-from caloforge.export.parity import EXACT, SINGLE, require_same
+from caloforge.export.parity import EXACT, require_same
 from caloforge.export.program import embed, onnx_program
 from caloforge.export.quantised import Precision, in_float32, quantised
+from caloforge.runtime.agreement import SINGLE
 from caloforge.runtime.onnx_engine import METADATA, OnnxEngine
 
 SUFFIXES = (".onnx",)

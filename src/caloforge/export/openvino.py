@@ -15,7 +15,8 @@ from caloforge.atomic import atomic_file, check_folder
 from caloforge.errors import ConfigError
 from caloforge.export.metadata import check_output, native_metadata, with_side_file
 from caloforge.export.onnx import native_graph
-from caloforge.export.parity import SINGLE, require_same
+from caloforge.export.parity import require_same
+from caloforge.runtime.agreement import SINGLE
 from caloforge.runtime.openvino_engine import METADATA, OpenVinoEngine
 
 SUFFIXES = (".xml",)

@@ -17,10 +17,6 @@ from caloforge.runtime.agreement import BATCH, RARE, relative_differences, share
 EXACT = 1e-4
 """Largest relative difference of a cell where the file computes as torch does."""
 
-SINGLE = 1e-2
-"""The same where the engine computes in float32 what torch computes in float64: sums of large terms
-that nearly cancel lose a few digits. The mean is about 1e-5."""
-
 FEW = 3
 """Showers of which every cell must agree."""
 

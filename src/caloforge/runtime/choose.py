@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import ModelError
-from caloforge.runtime.agreement import BATCH, RARE, share_apart
+from caloforge.runtime.agreement import BATCH, RARE, SINGLE, share_apart
 from caloforge.runtime.engine import NORMAL_INCIDENCE, Engine
 from caloforge.runtime.noise import shower_noise
 from caloforge.runtime.onnx_engine import OnnxEngine
@@ -35,8 +35,6 @@ FILE = "engines.json"
 CALLS = 3
 FIRST = "onnx"
 """Engine that the others must agree with: it computes in the graph's own precision."""
-SAME = 1e-2
-"""Relative difference of a cell that single precision may cause."""
 RULES = 2
 """Number of the rules by which engines are chosen; others' choices are not remembered."""
 ENERGY = 50_000.0
@@ -115,7 +113,7 @@ def _astray(engines: Mapping[str, Engine]) -> list[str]:
     least = engines[FIRST].calorimeter.cell_threshold
     others = {name: _showers(engine) for name, engine in engines.items() if name != FIRST}
     return [
-        name for name, found in others.items() if share_apart(found, expected, least, SAME) > RARE
+        name for name, found in others.items() if share_apart(found, expected, least, SINGLE) > RARE
     ]
 
 
