@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from caloforge.atomic import atomic_file, check_folder, output_error
-from caloforge.errors import ConfigError, ModelError
+from caloforge.errors import ConfigError, ModelError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.models import Fittable, Model, Predictor, ShowerModel, build_any
 from caloforge.shipped import model_path
@@ -238,5 +238,5 @@ def load_weights(model: Model, file: Path) -> None:
             model.expect_state(state)
         model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
-        text = " ".join(str(error).split())[:200]
+        text = one_line(error)[:200]
         raise ModelError(f"{file}: weights cannot be used ({text}); copy or train again") from error

@@ -8,13 +8,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from caloforge.artifact import Artifact, load_artifact
-from caloforge.errors import ModelError
+from caloforge.errors import ModelError, one_line
 from caloforge.export.example import example
 from caloforge.export.metadata import check_output, native_metadata, with_side_file
-from caloforge.export.parity import EXACT, largest_difference, require_parity
+from caloforge.export.parity import EXACT, Run, require_same
 
 SUFFIXES = (".pt",)
 
@@ -39,12 +41,13 @@ def export_torchscript(model: str | Path | Artifact, output: str | Path) -> Path
     metadata = native_metadata(artifact)
     with with_side_file(output, metadata) as partial:
         script_of(net, example(net, 2), metadata, partial)
-        condition, noise = example(net, 3)
-        with torch.inference_mode():
-            expected = net(condition, noise).numpy()
-            found = load_script(partial)(condition, noise).numpy()
-        difference = largest_difference(found, expected, artifact.calorimeter.cell_threshold)
-        require_parity(difference, EXACT, f"{artifact.path}: the TorchScript module")
+        require_same(
+            _runner(load_script(partial)),
+            net,
+            artifact.calorimeter.cell_threshold,
+            EXACT,
+            f"{artifact.path}: the TorchScript module",
+        )
     return output
 
 
@@ -53,6 +56,19 @@ def load_script(file: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(str(file))  # type: ignore[no-untyped-call]
+
+
+def _runner(module: Any) -> Run:
+    """The module as engines run: of numpy's arrays."""
+
+    def run(condition: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            made: NDArray[np.float32] = module(
+                torch.from_numpy(condition), torch.from_numpy(noise)
+            ).numpy()
+        return made
+
+    return run
 
 
 class _Held(torch.nn.Module):
@@ -88,5 +104,5 @@ def script_of(
             extra = {EXTRA: json.dumps(metadata).encode()}
             torch.jit.save(traced, str(file), _extra_files=extra)
         except RuntimeError as error:
-            text = " ".join(str(error).split())[:160]
+            text = one_line(error)[:160]
             raise ModelError(f"torch cannot write this model as TorchScript ({text})") from error

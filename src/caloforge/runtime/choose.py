@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import ModelError
+from caloforge.errors import ModelError, one_line
 from caloforge.runtime.agreement import BATCH, RARE, SINGLE, share_apart
 from caloforge.runtime.engine import NORMAL_INCIDENCE, Engine
 from caloforge.runtime.noise import shower_noise
@@ -140,7 +140,7 @@ def time_of(engine: Engine, batch_size: int) -> float:
             engine.run(condition, noise)
             times.append(time.perf_counter() - start)
     except Exception as error:  # engines raise their own untyped exceptions
-        text = " ".join(str(error).split())[:160]
+        text = one_line(error)[:160]
         raise ModelError(f"engine '{engine.name}' cannot run this model ({text})") from error
     return float(np.median(times[1:]))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from caloforge.errors import ModelError
+from caloforge.errors import ModelError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.sampling import Hits, LayeredSampler
 from caloforge.showers import file_digest
@@ -43,7 +43,7 @@ class CompactEngine:
                 self.calorimeter, self.description["config"], state, threads
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            text = " ".join(str(error).split())[:200]
+            text = one_line(error)[:200]
             raise ModelError(
                 f"{self.path}: not a whole layered model ({text}); copy or train it again"
             ) from error

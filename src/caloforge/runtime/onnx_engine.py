@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import ModelError
+from caloforge.errors import ModelError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.showers import file_digest
 
@@ -52,7 +52,7 @@ class OnnxEngine:
                 f"{self.path}: no Caloforge metadata; export the model with 'caloforge export'"
             ) from error
         except Exception as error:  # onnxruntime raises its own untyped exceptions
-            text = " ".join(str(error).split())[:160]
+            text = one_line(error)[:160]
             raise ModelError(f"{self.path}: not a usable ONNX model ({text})") from error
         self.inputs = {self.path.name: file_digest(self.path)}
         self.calorimeter = Calorimeter.from_yaml(geometry, f"{self.path}: geometry")
@@ -64,7 +64,7 @@ class OnnxEngine:
         try:
             (energy,) = self._session.run(None, {"condition": condition, "noise": noise})
         except Exception as error:  # onnxruntime raises its own untyped exceptions
-            text = " ".join(str(error).split())[:160]
+            text = one_line(error)[:160]
             raise ModelError(f"{self.path}: ONNX Runtime cannot run it ({text})") from error
         return np.asarray(energy, dtype=np.float32)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import ConfigError, ModelError
+from caloforge.errors import ConfigError, ModelError, one_line
 from caloforge.geometry import Calorimeter
 from caloforge.showers import file_digest
 
@@ -59,7 +59,7 @@ class OpenVinoEngine:
                 f"{self.path}: no Caloforge metadata; export the model with 'caloforge export'"
             ) from error
         except Exception as error:  # OpenVINO raises its own untyped exceptions
-            text = " ".join(str(error).split())[:160]
+            text = one_line(error)[:160]
             raise ModelError(f"{self.path}: not a usable OpenVINO model ({text})") from error
         self.inputs = self._digests()
         self.calorimeter = Calorimeter.from_yaml(geometry, f"{self.path}: geometry")
@@ -88,6 +88,6 @@ class OpenVinoEngine:
         try:
             energy = self._compiled({"condition": condition, "noise": noise})["energy"]
         except Exception as error:  # OpenVINO raises its own untyped exceptions
-            text = " ".join(str(error).split())[:160]
+            text = one_line(error)[:160]
             raise ModelError(f"{self.path}: OpenVINO cannot run it ({text})") from error
         return np.array(energy, dtype=np.float32)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import torch
 from torch import nn
 
-from caloforge.errors import ConfigError, TrainingError
+from caloforge.errors import ConfigError, TrainingError, one_line
 
 _COMPILERS = ("g++", "clang++", "c++")
 
@@ -54,7 +54,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if "deterministic" in text:
             raise TrainingError(
                 f"training.deterministic=true: {text[:150]}; set it to false, or train on CPUs"
