@@ -225,7 +225,7 @@ BAD = [
     ("validate {good} {models}/small.h5 -o {tmp}/r", 2, ["small", "lcd-ecal-25"]),
     ("validate {good} {tmp}/text.h5 -o {tmp}/r", 1, ["text.h5"]),
     ("validate {good} {good} -o {tmp}/no/r", 1, ["mkdir -p"]),
-    ("export {models}/library -o {tmp}/o.onnx", 1, ["library", "--engine torch"]),
+    ("export {models}/library -o {tmp}/o.onnx", 1, ["library", "run its folder with"]),
     ("export {models}/gan -o {tmp}/no/o.onnx", 1, ["mkdir -p"]),
     ("export {models}/gan -o {tmp}/o.onnx --target tensorrt", 2, ["tensorrt", "onnx"]),
     ("info {tmp}/none.h5", 1, ["none.h5"]),

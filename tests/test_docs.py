@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 
 from caloforge.cli.entry import run
-from helpers import ROOT, SAMPLES
+from helpers import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
-LINKS = {
-    "lcd_electrons": "electrons_train",
-    "lcd_test": "electrons_test",
-    "lcd_electrons_angle": "electrons_angle",
-}
-"""Samples by the names that the pages call them."""
 NEEDS_GEANT4 = "<!-- needs Geant4 and its tables -->"
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
 
@@ -72,8 +66,6 @@ def test_the_page_runs(
     if NEEDS_GEANT4 in page.read_text(encoding="utf-8"):
         request.getfixturevalue("geant4")
     monkeypatch.chdir(tmp_path)
-    for name, sample in LINKS.items():
-        (tmp_path / f"{name}.h5").symlink_to(SAMPLES / f"{sample}.h5")
     for example in (ROOT / "examples").glob("*/*.root"):
         (tmp_path / example.name).symlink_to(example)
     commands = 0

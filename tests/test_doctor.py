@@ -143,7 +143,10 @@ def test_optional_packages_are_no_failure(
     assert "pip install 'caloforge[dask]'" in text
     assert "pip install 'caloforge[geant4]'" in text
     rows = findings()
-    assert rows["openvino"] == Finding("openvino", "note", "not installed (optional)")
+    for name in ("openvino", "fastapi", "pyhepmc", "psycopg", "distributed", "geant4-pybind"):
+        assert rows[name].status == "missing"
+        assert rows[name].detail == "not installed (optional)"
+        assert rows[name].remedy in text
 
 
 def test_optional_packages_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:

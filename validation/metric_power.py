@@ -241,7 +241,8 @@ def table(result: dict[str, dict[str, dict[str, Any]]]) -> str:
         for kind in DISTORTIONS:
             sizes = [f"{kind} {100 * size:.0f} %" for size in SIZES]
             cells.append("".join(MARKS[result[key][name]["state"]] for key in sizes))
-        lines.append(f"| {row['label']} (`{name}`) | " + " | ".join(cells) + " |")
+        label = row["label"].replace("|", r"\|")
+        lines.append(f"| {label} (`{name}`) | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -170,11 +170,14 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "torch": torch_build,
     "gpu": gpu,
     "onnxruntime": onnx_providers,
-    "openvino": partial(optional_package, "openvino", "openvino", ""),
+    "openvino": partial(optional_package, "openvino", "openvino", _EXTRA.format("openvino")),
     "distributed": partial(optional_package, "distributed", "distributed", _EXTRA.format("dask")),
     "geant4-pybind": partial(
         optional_package, "geant4_pybind", "geant4-pybind", _EXTRA.format("geant4")
     ),
+    "fastapi": partial(optional_package, "fastapi", "fastapi", _EXTRA.format("serve")),
+    "pyhepmc": partial(optional_package, "pyhepmc", "pyhepmc", _EXTRA.format("hepmc")),
+    "psycopg": partial(optional_package, "psycopg", "psycopg", _EXTRA.format("postgresql")),
 }
 """Every check by the name of its finding, in the order of the report."""
 

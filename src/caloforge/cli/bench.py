@@ -25,9 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    models: list[Path] = typer.Argument(..., help="Models, exported .onnx files, or gflash."),
+    models: list[Path] = typer.Argument(..., help="Models, exported files, or gflash."),
     engines: str = typer.Option(
-        "auto", "--engine", help="Comma list of auto, compact, torch, onnx; or all."
+        "auto", "--engine", help="Comma list of auto, compact, torch, onnx, openvino; or all."
     ),
     batch_sizes: str = typer.Option("1,128", "--batch", help="Comma list of batch sizes."),
     seconds: float = typer.Option(5.0, "--seconds", min=0.1, help="Time for each measurement."),

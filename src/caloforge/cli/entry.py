@@ -19,6 +19,7 @@ from caloforge.cli import (
     lists,
     predict,
     quickstart,
+    samples,
     serve,
     simulate,
     train,
@@ -58,6 +59,7 @@ def _main(
 
 for module in (
     quickstart,
+    samples,
     simulate,
     convert,
     info,

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    model: Path = typer.Argument(..., help="A model folder."),
+    model: Path = typer.Argument(..., help="A shipped model or a model folder."),
     output: Path = typer.Option(
         ..., "--output", "-o", help="File to write (.onnx, .pt, .xml, by the target)."
     ),

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    model: Path = typer.Argument(..., help="A shipped model, a folder or an .onnx file."),
+    model: Path = typer.Argument(..., help="A shipped model, a folder or an exported file."),
     output: Path = typer.Option(
         ..., "--output", "-o", help="Store file (.h5) to write, or a folder of shards."
     ),

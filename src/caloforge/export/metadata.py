@@ -42,7 +42,7 @@ def check_output(artifact: Artifact, output: Path, suffixes: tuple[str, ...]) ->
     if not artifact.model.exportable:
         raise ModelError(
             f"{artifact.path}: model '{artifact.model.kind}' cannot be exported to ONNX; "
-            "run it with 'caloforge generate --engine torch'"
+            "run its folder with 'caloforge generate'"
         )
     if output.suffix not in suffixes:
         raise ConfigError(

@@ -122,17 +122,21 @@ def beside(edges: Floats, number: int, samples: int) -> Floats:
 def ratio_panel(
     axes: Axes, edges: Floats, reference: Shape, generated: Sequence[Shape], label: str = "ratio"
 ) -> None:
-    """Generated / reference with its error; the band is the reference's own error."""
+    """Generated / reference with its error; the band is the reference's own error.
+
+    Triangles at the edge stand for points beyond it.
+    """
     band = ratio(reference[1], reference[0])
     spread = np.nan_to_num(np.repeat(band, 2), nan=0.0)
     x = np.repeat(edges, 2)[1:-1]
     axes.fill_between(x, 1 - spread, 1 + spread, color=FILL, linewidth=0)
     axes.axhline(1.0, color="0.3", linewidth=0.8)
-    limits = []
+    points = []
     for number, shape in enumerate(generated):
         value, error = ratio(shape[0], reference[0]), ratio(shape[1], reference[0])
+        place = beside(edges, number, len(generated))
         axes.errorbar(
-            beside(edges, number, len(generated)),
+            place,
             value,
             yerr=error,
             fmt="o",
@@ -141,9 +145,15 @@ def ratio_panel(
             elinewidth=1,
             capsize=0,
         )
-        limits.append(ratio_limits(value, error))
-    low, high = np.array(limits).T
-    axes.set_ylim(float(low.min()), float(high.max()))
+        points.append((place, value, ratio_limits(value, error)))
+    low = min(limits[0] for _, _, limits in points)
+    high = max(limits[1] for _, _, limits in points)
+    axes.set_ylim(low, high)
+    for number, (place, value, _) in enumerate(points):
+        for edge, beyond, marker in ((low, value < low, "v"), (high, value > high, "^")):
+            axes.plot(
+                place[beyond], np.full(beyond.sum(), edge), marker, color=colour(number), ms=5
+            )
     axes.set_ylabel(label)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
