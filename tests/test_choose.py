@@ -122,6 +122,18 @@ def test_an_engine_that_makes_other_showers_is_left_out(machine: Machine, file: 
     assert fastest(file).name == "openvino"
 
 
+def test_without_a_home_it_is_measured_again(
+    machine: Machine, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv(choose.CACHE)
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert [fastest(file).name for _ in range(2)] == ["openvino", "openvino"]
+    assert len(machine.measured) == 4
+
+
 def test_a_damaged_memory_is_measured_again(machine: Machine, file: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     for text in ("{", "[]"):

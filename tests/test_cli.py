@@ -39,6 +39,7 @@ COMMANDS = [
     "detectors",
     "models",
     "formats",
+    "samples",
 ]
 
 
@@ -133,6 +134,29 @@ def test_export_and_generate_with_onnx(folder: Path, tmp_path: Path) -> None:
     assert run([*request, str(tmp_path / "g.h5"), "--engine", "onnx", "--quiet"]) == 0
     assert len(open_showers(tmp_path / "g.h5")) == 5
     assert run(["info", str(exported)]) == 0
+
+
+def test_a_shower_for_every_listed_energy(folder: Path, tmp_path: Path) -> None:
+    request = ["generate", str(folder / "library"), "--energy", "20,30,50", "--phi", "90"]
+    assert run([*request, "-o", str(tmp_path / "g.h5"), "--quiet"]) == 0
+    incident = open_showers(tmp_path / "g.h5").read().incident
+    assert incident.energy.tolist() == [20e3, 30e3, 50e3]
+    assert incident["phi"].tolist() == pytest.approx([np.pi / 2] * 3)
+
+
+def test_samples_come_whole_and_replace_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["samples", str(tmp_path), "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert sorted(files) == sorted(str(path) for path in tmp_path.iterdir())
+    assert run(["samples", str(tmp_path)]) == 0  # the same ones
+    (tmp_path / "lcd_test.h5").write_bytes(b"my own")
+    assert run(["samples", str(tmp_path)]) == 1
+    assert "is another file; choose another folder" in capsys.readouterr().err
+    assert (tmp_path / "lcd_test.h5").read_bytes() == b"my own"
+    assert run(["samples", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere' does not exist" in capsys.readouterr().err
 
 
 def make(folder: Path, tmp_path: Path) -> dict[str, str]:

@@ -138,6 +138,14 @@ def test_counts_and_threshold(
     assert made == ({} if reported is None else {3: pytest.approx(reported)})
 
 
+@pytest.mark.parametrize(("step", "most"), [(None, 1.0), (0.4, 0.8), (0.5, 1.0), (0.1, 1.0)])
+def test_nothing_is_reported_beyond_saturation(step: float | None, most: float) -> None:
+    how = Digitisation(step=step, saturation=1.0)
+    made = cells_of(digitise(event({3: 0.99, 4: 1.0, 5: 70.0}), how))
+    assert max(made.values()) == pytest.approx(most)
+    assert made[5] == made[4] == pytest.approx(most)
+
+
 def test_noise_is_gaussian_in_hit_and_in_empty_cells() -> None:
     """Rates and spectra of empty cells above the threshold, and of cells with 10 MeV."""
     n, sigma, cut = 400, 0.5, 0.8
@@ -210,6 +218,7 @@ def test_tables_are_read_in_gev_degrees_and_mm(tmp_path: Path) -> None:
         ({"energy": [1.0, 0.0, 1.0, 1.0]}, "must be positive"),
         ({"energy": [1.0, np.nan, 1.0, 1.0]}, "NaN"),
         ({"x": ["a", "b", "c", "d"]}, "not numbers"),
+        ({"pdg": [11, 11.7, 22, 11]}, "whole numbers"),
         ({name: [] for name in TWO_EVENTS}, "no particles"),
     ],
 )
@@ -252,6 +261,33 @@ def test_final_particles_of_hepmc_files(hepmc: Path, tmp_path: Path) -> None:
     damaged.write_bytes(b"HepMC::Version 3.02.05\nnonsense\n")
     with pytest.raises(FormatError, match=r"damaged\.hepmc3"):
         read_particles(damaged)
+
+
+def test_particles_of_a_generator_begin_at_their_vertex(hepmc: Path, tmp_path: Path) -> None:
+    """No shower of what is born behind the front face."""
+    inclined = [FastChoice("lcd-ecal-electron")]
+    behind = read_particles(hepmc, distance=-10.0)
+    assert behind.start[0, 2] == 10.0
+    with pytest.raises(ConfigError, match="none of the 4 particles"):
+        compose(load_detector("lcd-ecal"), inclined, behind, tmp_path / "none.h5")
+    before = read_particles(hepmc, distance=10.0)
+    done = compose(load_detector("lcd-ecal"), inclined, before, tmp_path / "some.h5")
+    assert (done.events, done.particles, done.left_out) == (2, 1, {11: 1, 22: 2})
+
+
+def test_gaps_between_events_cost_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    near = table([0, 3])
+    far = from_table({**{k: np.array(v)[[0, 3]] for k, v in TWO_EVENTS.items()},
+                      "event": [0, 10**12]})  # fmt: skip
+    made = composed(far, tmp_path / "far.h5")
+    assert np.array_equal(made.dense()[0], composed(near, tmp_path / "near.h5").dense()[0])
+    assert made.incident.energy.tolist() == [20e3, 50e3]
+    (tmp_path / "gaps.csv").write_text("event,pdg,energy,label\n1,11,20,a\n4,11,50,b\n")
+    words = ["compose", "lcd-ecal", str(tmp_path / "gaps.csv"), "--fast", MODEL.model]
+    assert run([*words, "-o", str(tmp_path / "gaps.h5")]) == 0
+    assert "3 events without particles" in capsys.readouterr().err
 
 
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,28 @@ def inclined(x: float, y: float = 0.0) -> tuple[float, float, float]:
     return x, y, float(np.sqrt(1 - x**2 - y**2))
 
 
+def test_a_choice_is_the_same_in_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("own", "lr=0.1"):
+        Path(name).mkdir()
+    assert choices(["own", "e-=own", "lr=0.1", MODEL]) == (
+        FastChoice(str(tmp_path / "own")),
+        FastChoice(str(tmp_path / "own"), (11,)),
+        FastChoice(str(tmp_path / "lr=0.1")),
+        FastChoice(MODEL),
+    )
+
+
+def test_what_no_model_takes_over_costs_as_much_as_ever(ecal: Calorimeter) -> None:
+    beam = Incident({"energy": [5e4, 5e5, 5e4, 5e4], "pdg": [11, 11, 22, 111]})
+    bare, fast = Geant4(ecal), Geant4(ecal, fast=choices([MODEL]))
+    full = bare.cost(beam)
+    assert fast.cost(beam)[1:3].tolist() == full[1:3].tolist()
+    assert (fast.cost(beam)[[0, 3]] < 0.1 * full[[0, 3]]).all()
+
+
 def test_models_of_one_name_are_told_apart(ecal: Calorimeter) -> None:
     team = Team(choices([MODEL, "gamma=" + MODEL, "e+=" + ANGLES]), ecal)
     assert list(team.inputs) == [MODEL, ANGLES]  # the same one twice, and another
@@ -193,6 +215,14 @@ def test_noise_belongs_to_the_event_and_the_place_in_it() -> None:
     for k in range(4):
         own = event_noise(3, event[k : k + 1], place[k : k + 1], 5, "normal")
         assert np.array_equal(own[0], noise[k])
+
+
+def test_noise_of_distant_events_costs_no_more() -> None:
+    far = np.array([3, 10**15, 10**15 + 1])
+    noise = event_noise(3, far, np.zeros(3, np.int64), 5, "uniform")
+    near = event_noise(3, far[:1], np.zeros(1, np.int64), 5, "uniform")
+    assert np.array_equal(noise[0], near[0])
+    assert len(np.unique(noise)) == 15
 
 
 def test_deposits_are_the_models_showers_moved(ecal: Calorimeter) -> None:

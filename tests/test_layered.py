@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from scipy import stats
 
 from caloforge.api import load_model, train
@@ -22,7 +23,7 @@ from caloforge.geometry import Calorimeter, load_detector
 from caloforge.models import build_model
 from caloforge.models.base import TrainingSample
 from caloforge.models.layered import Layered
-from caloforge.runtime import shower_noise
+from caloforge.runtime import shower_batches, shower_noise
 from caloforge.runtime.engine import Engine
 from caloforge.runtime.trained import warn_outside, with_impact
 from caloforge.sampling import LayeredSampler
@@ -236,6 +237,29 @@ def test_a_damaged_model_is_one_error(model: Path, tmp_path: Path) -> None:
     (folder / "weights.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="copy or train it again"):
         open_engine(folder)
+
+
+def test_weights_that_are_not_finite_are_one_error(model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(model, tmp_path / "m")
+    state = load_file(folder / "weights.safetensors")
+    state["cells.last.bias"][0] = np.nan
+    save_file(state, folder / "weights.safetensors")
+    with pytest.raises(ModelError, match=r"weights 'cells.last.bias' are not finite"):
+        open_engine(folder)
+
+
+@pytest.mark.parametrize("name", ["energies.decide", "shapes", "cells.decoder"])
+def test_networks_that_overflow_are_one_error(model: Path, name: str, tmp_path: Path) -> None:
+    """Compiled loops must never see NaN: an index out of memory would end the process."""
+    folder = shutil.copytree(model, tmp_path / "m")
+    state = load_file(folder / "weights.safetensors")
+    for key in state:
+        if key.startswith(name.split(".")[0]) and key.endswith("weight"):
+            state[key] = np.full_like(state[key], 3e38)
+    save_file(state, folder / "weights.safetensors")
+    engine = open_engine(folder)
+    with np.errstate(all="ignore"), pytest.raises(ModelError, match="are not finite|no hits"):
+        list(shower_batches(engine, Incident({"energy": [5e4] * 9}), seed=1))
 
 
 def test_compact_runs_its_own_kind_only() -> None:

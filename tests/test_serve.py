@@ -23,6 +23,7 @@ from caloforge.engines import open_engine
 from caloforge.errors import ConfigError, ModelError
 from caloforge.runtime import shower_batches
 from caloforge.serve import Limits, create_app
+from caloforge.serve.kserve import LARGEST
 from caloforge.serve.tensors import HEADER
 from caloforge.showers import Incident, Showers
 from helpers import random_showers, small_calorimeter
@@ -341,6 +342,15 @@ def test_large_requests_and_bodies_are_refused(toy: Toy) -> None:
         assert client.post(INFER, json=request([5e4] * 5)).status_code == 200
 
 
+def test_images_beyond_the_memory_are_refused(toy: Toy) -> None:
+    n = LARGEST // toy.calorimeter.n_cells + 1
+    with TestClient(create_app(toy, "toy", Limits(showers=n, waiting=n, body=2**24))) as client:
+        body = request([5e4] * n, outputs=[{"name": "image"}])
+        refused = client.post(INFER, json=body)
+        assert (refused.status_code, f"at most {n - 1}" in refused.text) == (413, True)
+    assert toy.calls == []
+
+
 def test_a_client_that_asks_too_often_is_told_to_wait(toy: Toy) -> None:
     with TestClient(create_app(toy, "toy", Limits(rate="3/minute"))) as client:
         status = [client.get("/v2").status_code for _ in range(5)]
@@ -396,6 +406,12 @@ def test_the_page_and_its_showers(client: TestClient) -> None:
         assert low <= min(real[column]) <= max(real[column]) <= high
 
 
+def test_the_page_of_a_model_that_wants_more_columns(toy: Toy) -> None:
+    toy.description |= {"condition": ["energy", "phi", "pdg"], "particles": [22, 11]}
+    with TestClient(create_app(toy, "toy")) as client:
+        assert client.get("/view/generated?energy=50").json()["energy"] == 50.0
+
+
 def test_without_geant4_the_page_says_so(toy: Toy) -> None:
     with TestClient(create_app(toy, "toy")) as client:
         assert client.get("/view/about").json()["geant4"] is False
@@ -408,6 +424,12 @@ def test_the_shipped_model_is_served() -> None:
     with TestClient(create_app(engine, SHIPPED)) as client:
         response = client.get("/showers?energy=20,40&n=2&seed=5")
         warned = client.get("/showers?energy=500&seed=5")
+        far = {"name": "x", "shape": [1], "datatype": "FP64", "data": [3e38]}
+        body = request([5e4])
+        absurd = {**body, "inputs": [*body["inputs"], far, {**far, "name": "y", "data": [0.0]}]}
+        refused = client.post(f"/v2/models/{SHIPPED}/infer", json=absurd)
+        assert (refused.status_code, "far beyond" in refused.text) == (400, True)
+        assert client.post(f"/v2/models/{SHIPPED}/infer", json=body).status_code == 200
     table = pa.ipc.open_stream(io.BytesIO(response.content)).read_all()
     beam = particles(2, "20,40", seed=5)
     right = Showers.concatenate(list(shower_batches(engine, beam, seed=5)))

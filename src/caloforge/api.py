@@ -112,6 +112,7 @@ class Model:
         *,
         seed: int = 0,
         theta: Words | None = None,
+        phi: Words | None = None,
         particle: str | None = None,
         incident: Incident | None = None,
         batch_size: int = 128,
@@ -123,6 +124,7 @@ class Model:
             n: number of showers; 1, or the length of the list, when None.
             seed: same seed, same showers.
             theta: degrees, 90 is normal incidence.
+            phi: degrees around the z axis.
             particle: a name such as ``e-`` or a PDG code.
             incident: the particles themselves, instead of all of the above.
             batch_size: showers per call of the engine; does not change the result.
@@ -135,7 +137,7 @@ class Model:
                 raise ConfigError("generate needs energy=... (GeV) or incident=...")
             if n is None:
                 n = 1 if isinstance(energy, str) else int(np.size(energy))
-            incident = particles(n, energy, theta=theta, particle=particle, seed=seed)
+            incident = particles(n, energy, theta=theta, phi=phi, particle=particle, seed=seed)
         provenance = Provenance(
             step="generate",
             geometry=self.calorimeter.hash,

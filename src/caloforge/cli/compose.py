@@ -82,6 +82,8 @@ def compose(
         )
     if done.left_out and not quiet:
         note(_left_out(done))
+    if done.empty and not quiet:
+        note(f"{done.empty} events without particles are left out: rows count the others")
     report(
         f"{done.path}: {done.events} events of {done.particles} particles",
         asdict(done),

@@ -41,6 +41,7 @@ def generate(
     theta: str | None = typer.Option(
         None, "--theta", help="Degrees, as --energy; 90 is normal incidence."
     ),
+    phi: str | None = typer.Option(None, "--phi", help="Degrees around the z axis, as --energy."),
     particle: str | None = typer.Option(
         None, "--particle", help="Recorded in the file: e-, gamma, ... or a PDG code."
     ),
@@ -70,19 +71,24 @@ def generate(
     """
     from caloforge.beam import like as like_file
     from caloforge.beam import particles
+    from caloforge.beam.particles import listed
     from caloforge.generate import generate_sharded, open_engine
     from caloforge.showers import file_digest
 
     if (energy is None) == (like is None):
         raise ConfigError("give either --energy (with -n) or --like FILE")
     opened = open_engine(model, engine, batch_size=batch_size)
-    if like is not None and (theta is not None or particle is not None):
-        raise ConfigError("--like copies angles and particles; leave --theta and --particle out")
+    if like is not None and (theta, phi, particle) != (None, None, None):
+        raise ConfigError(
+            "--like copies angles and particles; leave --theta, --phi and --particle out"
+        )
     if like is not None:
         incident = like_file(like, number, opened.description["condition"])
     else:
         assert energy is not None
-        incident = particles(number or 1, energy, theta=theta, particle=particle, seed=seed)
+        incident = particles(
+            number or listed(energy), energy, theta=theta, phi=phi, particle=particle, seed=seed
+        )
     with warnings_as_notes(), shower_progress("generating", quiet) as show:
         done = generate_sharded(
             opened,
@@ -92,7 +98,7 @@ def generate(
             executor=_where(workers, dask),
             seed=seed,
             batch_size=batch_size,
-            config={"energy": energy, "theta": theta, "particle": particle},
+            config={"energy": energy, "theta": theta, "phi": phi, "particle": particle},
             inputs={} if like is None else {f"like {like.name}": file_digest(like)},
             progress=show,
         )

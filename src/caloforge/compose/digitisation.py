@@ -29,7 +29,8 @@ class Digitisation(BaseModel):
         crosstalk: share of a cell's energy that its side neighbours get, a quarter for each side;
             at an edge the cell keeps the quarters that have nowhere to go.
         noise: standard deviation (MeV) of the noise of every cell, hit or not.
-        saturation: largest energy (MeV) that the converter reports.
+        saturation: largest energy (MeV) that the converter reports; with ``step``, the largest
+            number of whole counts up to it.
         step: MeV per count.
         threshold: MeV; cells that report less are not read out.
 
@@ -58,7 +59,7 @@ class Digitisation(BaseModel):
             raise ConfigError(
                 f"--noise {self.noise:g}: every cell has noise; give a --threshold above 0"
             )
-        if self.saturation is not None and self.saturation < self.lowest:
+        if self.saturation is not None and self.most < self.lowest:
             raise ConfigError(
                 f"--saturation {self.saturation:g}: no cell could reach the threshold of "
                 f"{self.threshold:g} MeV"
@@ -72,13 +73,21 @@ class Digitisation(BaseModel):
         counts = math.ceil(self.threshold / self.step - 1e-9)
         return (max(counts, 1) - 0.5) * self.step
 
+    @property
+    def most(self) -> float:
+        """The largest energy (MeV) that is reported."""
+        if self.saturation is None:
+            return math.inf
+        if self.step is None:
+            return self.saturation
+        return self.step * math.floor(self.saturation / self.step + 1e-9)
+
     def reported(self, energy: Values) -> Values:
         """What the converter makes of energies (MeV); zero where nothing is read out."""
-        if self.saturation is not None:
-            energy = np.minimum(energy, self.saturation)
         read = energy >= self.lowest
         if self.step is not None:
             energy = self.step * np.floor(energy / self.step + 0.5)
+        energy = np.minimum(energy, self.most)
         return np.where(read & (energy > 0.0), energy, 0.0)
 
 

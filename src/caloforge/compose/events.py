@@ -26,13 +26,18 @@ AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Composition:
-    """What was written: events and particles; particles that were left out, by PDG code."""
+    """What was written: events and particles; what was left out.
+
+    ``left_out``: particles by PDG code, with ``energy_left_out`` MeV in all; ``empty``: events
+    without particles, which have no row.
+    """
 
     path: Path
     events: int
     particles: int
     left_out: dict[int, int]
     energy_left_out: float
+    empty: int
 
 
 def compose(
@@ -66,15 +71,7 @@ def compose(
     if not models:
         raise ConfigError("no model; give --fast MODEL, once for every kind of particle")
     team = Team(models, calorimeter)
-    taken, left_out, lost = _taken(team, particles)
-    if not taken:
-        raise ConfigError(
-            f"none of the {len(particles)} particles is one that the models know, on its way to "
-            f"the front face of {calorimeter.name}; check PDG codes, energies and directions"
-        )
-    energy = np.bincount(particles.event, particles.energy, particles.events)
-    known = np.bincount([one.event for one in taken], [one.seen.energy for one in taken],
-                        particles.events)  # fmt: skip
+    numbers = np.unique(particles.event[particles.energy > 0])
     provenance = Provenance(
         step="compose",
         geometry=calorimeter.hash,
@@ -83,49 +80,78 @@ def compose(
         inputs={**team.inputs, **(inputs or {})},
     )
     last = provenance if digitisation is None else described(provenance, digitisation, seed)
-    events = np.flatnonzero(energy > 0)
-    first_of = np.searchsorted([one.event for one in taken], np.arange(particles.events + 1))
+    count, left_out, lost = 0, Counter[int](), 0.0
     with StoreWriter(output, calorimeter, last) as writer:
-        for start in range(0, len(events), AT_ONCE):
-            some = events[start : start + AT_ONCE]
-            low, high = first_of[some[0]], first_of[some[-1] + 1]
-            made = team.deposits(taken[low:high], seed)
-            incident = Incident({"energy": energy[some], "fast_energy": known[some]})
-            rows = np.searchsorted(some, made.event)
-            whole = Showers.from_hits(
-                calorimeter, incident, rows, made.cell, made.energy, provenance
-            )
+        for start in range(0, len(numbers), AT_ONCE):
+            some = numbers[start : start + AT_ONCE]
+            own = particles.of_events(int(some[0]), int(some[-1]))
+            taken, out = _taken(team, own)
+            count += len(taken)
+            left_out.update(own.pdg[out].tolist())
+            lost += float(own.energy[out].sum())
+            whole = _events(team, some, own, taken, seed, provenance)
             if digitisation is not None:
-                whole = digitise(whole, digitisation, seed=seed, first=int(start))
+                whole = digitise(whole, digitisation, seed=seed, first=start)
             writer.append(whole)
             if progress is not None:
-                progress(start + len(some), len(events))
-    return Composition(Path(output), len(events), len(taken), left_out, lost)
+                progress(start + len(some), len(numbers))
+        if not count:
+            raise ConfigError(
+                f"none of the {len(particles)} particles is one that the models know, on its way "
+                f"to the front face of {calorimeter.name}; check PDG codes, energies and directions"
+            )
+    empty = particles.events - len(numbers)
+    return Composition(Path(output), len(numbers), count, dict(left_out), lost, empty)
 
 
-def _taken(team: Team, particles: Particles) -> tuple[list[Taken], dict[int, int], float]:
-    """Particles that models make; how many of which kind they do not, and their energy (MeV)."""
+def _events(
+    team: Team,
+    numbers: NDArray[np.int64],
+    particles: Particles,
+    taken: Sequence[Taken],
+    seed: int,
+    provenance: Provenance,
+) -> Showers:
+    """The deposits of some events: their numbers, particles, and those that models take."""
+    rows = np.searchsorted(numbers, particles.event)
+    energy = np.bincount(rows, particles.energy, len(numbers))
+    rows = np.searchsorted(numbers, [one.event for one in taken])
+    known = np.bincount(rows, [one.seen.energy for one in taken], len(numbers))
+    made = team.deposits(taken, seed)
+    return Showers.from_hits(
+        team.detector,
+        Incident({"energy": energy, "fast_energy": known}),
+        np.searchsorted(numbers, made.event),
+        made.cell,
+        made.energy,
+        provenance,
+    )
+
+
+def _taken(team: Team, particles: Particles) -> tuple[list[Taken], list[int]]:
+    """Particles that models make; which ones they do not."""
     taken: list[Taken] = []
-    left_out: Counter[int] = Counter()
-    lost, place, event_before = 0.0, 0, -1
+    out: list[int] = []
+    place, event_before = 0, -1
     for number, arrival in enumerate(_arrivals(particles)):
         event = int(particles.event[number])
         place = 0 if event != event_before else place
         event_before = event
         found = None if arrival is None else team.sees(arrival)
         if found is None:
-            left_out[int(particles.pdg[number])] += 1
-            lost += float(particles.energy[number])
+            out.append(number)
             continue
         taken.append(Taken(event, place, *found))
         place += 1
-    return taken, dict(left_out), lost
+    return taken, out
 
 
 def _arrivals(particles: Particles) -> list[Arrival | None]:
     """Where the particles reach the front face; None for those that never do."""
     across: NDArray[np.float64] = particles.direction
     there = (across[:, 2] > 1e-6) & (particles.energy > 0)
+    if particles.born_there:
+        there &= particles.start[:, 2] <= 0.0
     safe = np.where(there, across[:, 2], 1.0)
     at_front = particles.start - (particles.start[:, 2] / safe)[:, None] * across
     return [

@@ -7,7 +7,7 @@ particles come from negative z.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ GENERATORS = (".hepmc", ".hepmc2", ".hepmc3", ".lhe")
 FINAL = 1
 """Status of particles that leave the generator."""
 
+KNOWN = ("event", "pdg", "energy", "theta", "phi", "x", "y", "z")
+"""Columns of a table; others are left alone."""
+
 Doubles = NDArray[np.float64]
 
 
@@ -31,7 +34,8 @@ class Particles:
     """Particles (n,) of events.
 
     ``event`` rises from 0; ``pdg``; ``energy``: kinetic (MeV); ``start`` (n, 3) mm; ``direction``
-    (n, 3) unit vectors; ``events``: how many events there are, empty ones included.
+    (n, 3) unit vectors; ``events``: how many events there are, empty ones included;
+    ``born_there``: particles do not exist before ``start``, else it is any point of their line.
     """
 
     event: NDArray[np.int64]
@@ -40,9 +44,23 @@ class Particles:
     start: Doubles
     direction: Doubles
     events: int
+    born_there: bool = False
 
     def __len__(self) -> int:
         return len(self.event)
+
+    def of_events(self, first: int, last: int) -> Particles:
+        """Those of the events from one number to another, the last one too."""
+        begin, end = np.searchsorted(self.event, [first, last + 1])
+        some = slice(int(begin), int(end))
+        return replace(
+            self,
+            event=self.event[some],
+            pdg=self.pdg[some],
+            energy=self.energy[some],
+            start=self.start[some],
+            direction=self.direction[some],
+        )
 
 
 def read_particles(path: str | Path, *, distance: float = 0.0) -> Particles:
@@ -82,8 +100,9 @@ def from_table(columns: Mapping[str, Any], name: str = "table") -> Particles:
     missing = [column for column in ("event", "pdg", "energy") if column not in columns]
     if missing:
         raise FormatError(f"{name}: no column '{missing[0]}', only {', '.join(columns)}")
+    known = [column for column in KNOWN if column in columns]
     try:
-        found = {key: np.asarray(value, dtype=np.float64) for key, value in columns.items()}
+        found = {column: np.asarray(columns[column], dtype=np.float64) for column in known}
     except (TypeError, ValueError) as error:
         raise FormatError(f"{name}: not numbers ({one_line(error)})") from None
     n = len(found["event"])
@@ -95,6 +114,8 @@ def from_table(columns: Mapping[str, Any], name: str = "table") -> Particles:
         raise FormatError(f"{name}: column '{bad[0]}' has gaps, NaN or infinite values")
     if np.any(event != np.round(event)) or np.any(np.diff(event) < 0) or event[0] < 0:
         raise FormatError(f"{name}: column 'event' must count from 0 and never fall")
+    if np.any(found["pdg"] != np.round(found["pdg"])):
+        raise FormatError(f"{name}: column 'pdg' must hold whole numbers, PDG codes")
     if np.any(found["energy"] <= 0):
         raise FormatError(f"{name}: column 'energy' must be positive (GeV)")
     beam = {"energy": found["energy"]}
@@ -128,30 +149,41 @@ def _generated(path: Path, distance: float) -> Particles:
         raise ConfigError(
             f"{path}: reading it needs pyhepmc; run: pip install 'caloforge[hepmc]'"
         ) from None
-    rows: list[tuple[int, int, float]] = []
-    places: list[list[float]] = []
-    events = 0
+    parts: list[Doubles] = []
     try:
         with pyhepmc.open(path) as file:
-            for event in file:
-                to_mev = 1000.0 if event.momentum_unit == pyhepmc.Units.MomentumUnit.GEV else 1.0
-                to_mm = 10.0 if event.length_unit == pyhepmc.Units.LengthUnit.CM else 1.0
-                for particle in event.particles:
-                    momentum, at = particle.momentum, particle.production_vertex
-                    if particle.status != FINAL or momentum.length() == 0.0:
-                        continue
-                    mass = max(particle.generated_mass, 0.0)
-                    rows.append((events, particle.pid, to_mev * (momentum.e - mass)))
-                    where = at.position if at is not None else event.event_pos()
-                    start = [to_mm * value for value in (where.x, where.y, where.z)]
-                    places.append([*start, momentum.px, momentum.py, momentum.pz])
-                events += 1
+            parts.extend(_of_event(event) for event in file)
     except (OSError, RuntimeError, ValueError) as error:
         raise FormatError(f"{path}: cannot be read ({one_line(error)})") from None
-    if not rows:
-        raise FormatError(f"{path}: no final-state particles in {events} events")
-    event_number, pdg, energy = (np.array(column) for column in zip(*rows, strict=True))
-    table = np.array(places, dtype=np.float64)
-    start, flight = table[:, :3] - np.array([0.0, 0.0, distance]), table[:, 3:]
-    unit = flight / np.linalg.norm(flight, axis=1, keepdims=True)
-    return Particles(event_number, pdg, np.maximum(energy, 0.0), start, unit, events)
+    table = np.concatenate([np.zeros((0, 8)), *parts])
+    if not len(table):
+        raise FormatError(f"{path}: no final-state particles in {len(parts)} events")
+    pdg, energy, start, flight = table[:, 0], table[:, 1], table[:, 2:5], table[:, 5:]
+    return Particles(
+        np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+        pdg.astype(np.int64),
+        np.maximum(energy, 0.0),
+        start - np.array([0.0, 0.0, distance]),
+        flight / np.linalg.norm(flight, axis=1, keepdims=True),
+        len(parts),
+        born_there=True,
+    )
+
+
+def _of_event(event: Any) -> Doubles:
+    """Final-state particles (n, 8): PDG code, kinetic energy (MeV), vertex (mm), momentum."""
+    from pyhepmc import Units
+
+    to_mev = 1000.0 if event.momentum_unit == Units.MomentumUnit.GEV else 1.0
+    to_mm = 10.0 if event.length_unit == Units.LengthUnit.CM else 1.0
+    rows = []
+    for particle in event.particles:
+        momentum, at = particle.momentum, particle.production_vertex
+        if particle.status != FINAL or momentum.length() == 0.0:
+            continue
+        mass = max(particle.generated_mass, 0.0)
+        where = at.position if at is not None else event.event_pos()
+        start = (to_mm * where.x, to_mm * where.y, to_mm * where.z)
+        flight = (momentum.px, momentum.py, momentum.pz)
+        rows.append((particle.pid, to_mev * (momentum.e - mass), *start, *flight))
+    return np.array(rows, dtype=np.float64).reshape(-1, 8)

@@ -173,16 +173,16 @@ def _memory() -> dict[str, Any]:
     """What was measured earlier; nothing where it cannot be read."""
     try:
         said = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last: there is no home folder
         return {}
     return said if isinstance(said, dict) else {}
 
 
 def _remember(memory: dict[str, Any]) -> None:
     """Keep it, where a folder can be written."""
-    file = _file()
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):
+        file = _file()
+        partial = file.with_name(f".{file.name}.{os.getpid()}")
         file.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(memory, indent=1), encoding="utf-8")
         partial.replace(file)

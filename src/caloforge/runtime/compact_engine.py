@@ -42,7 +42,7 @@ class CompactEngine:
             self.sampler = LayeredSampler(
                 self.calorimeter, self.description["config"], state, threads
             )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError, ModelError) as error:
             text = one_line(error)[:200]
             raise ModelError(
                 f"{self.path}: not a whole layered model ({text}); copy or train it again"

@@ -78,5 +78,5 @@ def showers_of(
     except ShowerError as error:
         raise ModelError(
             f"engine '{engine.name}' made an impossible shower (of those from number {number}): "
-            f"{error}; the model is damaged or badly trained"
+            f"{error}; the model is damaged, badly trained, or asked far beyond its training"
         ) from error

@@ -79,7 +79,9 @@ def event_noise(
     noise = np.empty((len(event), size), np.float32)
     for k in np.unique(place):
         rows = np.flatnonzero(place == k)
-        first, last = int(event[rows].min()), int(event[rows].max())
-        block = draw(seed, first, last + 1, size, FAST_STREAM + int(k))
-        noise[rows] = block[event[rows] - first]
+        found, which = np.unique(event[rows], return_inverse=True)
+        runs = np.split(found, np.flatnonzero(np.diff(found) > 1) + 1)  # gaps are not drawn
+        stream = FAST_STREAM + int(k)
+        block = [draw(seed, int(run[0]), int(run[-1]) + 1, size, stream) for run in runs]
+        noise[rows] = np.concatenate(block)[which]
     return noise

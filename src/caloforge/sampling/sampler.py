@@ -10,7 +10,7 @@ import numpy as np
 from numba import get_num_threads
 from numpy.typing import NDArray
 
-from caloforge.errors import ConfigError
+from caloforge.errors import ConfigError, ModelError, ShowerError
 from caloforge.geometry import Calorimeter
 from caloforge.sampling.arrays import Array, Doubles, Integers, State
 from caloforge.sampling.cells import Rows
@@ -63,6 +63,9 @@ class LayeredSampler:
         config: the model's configuration.
         state: its weights by name, as in ``weights.safetensors``.
         threads: that draw showers; all cores when 0.
+
+    Raises:
+        ModelError: weights that are not finite.
     """
 
     def __init__(
@@ -72,6 +75,9 @@ class LayeredSampler:
         state: State,
         threads: int = 0,
     ) -> None:
+        wrong = [name for name, weights in state.items() if not np.isfinite(weights).all()]
+        if wrong:
+            raise ModelError(f"weights '{wrong[0]}' are not finite")
         self.calorimeter = calorimeter
         self.frame = Frame(calorimeter, config)
         self.energies = EnergyStage(state, "energies")
@@ -94,6 +100,8 @@ class LayeredSampler:
 
         Raises:
             ConfigError: another number of condition columns than the model has.
+            ShowerError: numbers that are not finite: of a damaged model, or conditions far beyond
+                those of the training.
         """
         if condition.shape[1] != len(self.frame.columns):
             raise ConfigError(
@@ -127,8 +135,12 @@ class LayeredSampler:
         words = np.empty_like(keys)
         start(keys, words)
         known = self.frame.known(condition)
+        _require_finite("conditions", self.energies.standardised(known))
         begin, apart = self.frame.places(condition)
         energy, hits = self.energies.draw(known, words, self.frame.inner.sizes)
+        _require_finite("layer energies", energy)
+        if (hits < 0).any():
+            raise ShowerError("layers with less than no hits")
         hit = hits > 0
         features = np.zeros((*hits.shape, FEATURES), dtype=np.float64)
         features[..., 0] = np.log(np.maximum(energy, LEAST_LAYER))
@@ -158,11 +170,18 @@ class LayeredSampler:
         sees = np.concatenate([said.sees[hit], self.embedding[layer]], axis=1)
         numbers = np.concatenate([said.energy[hit][:, None], said.shape[hit]], axis=1)
         decoded, keys = self.last(self.decoder(sees)), keys_of(noise)[shower]
+        _require_finite("cells", decoded, numbers)
         rows = Rows(decoded, layer, said.begin[hit], said.hits[hit], numbers, keys)
         found, place, out = fill(rows, self.about, self.spectra)
         cell = self.frame.inner.number[np.repeat(layer, found), place]
         counts = np.bincount(shower, weights=found, minlength=len(condition)).astype(np.int64)
         return counts, cell.astype(np.uint32), out
+
+
+def _require_finite(what: str, *numbers: NDArray[np.floating[Any]]) -> None:
+    """Compiled loops take an index from some of them: NaN would lead out of memory."""
+    if not all(np.isfinite(part).all() for part in numbers):
+        raise ShowerError(f"numbers of its {what} are not finite")
 
 
 def _with_rings(state: State, ring: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:

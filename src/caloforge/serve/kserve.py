@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from caloforge._version import __version__
 from caloforge.serve.particles import asked
-from caloforge.serve.refusals import BAD, BUSY, REFUSALS, RefusalError
+from caloforge.serve.refusals import BAD, BUSY, REFUSALS, TOO_LARGE, RefusalError
 from caloforge.serve.service import Service
 from caloforge.serve.tensors import (
     HEADER,
@@ -27,6 +28,12 @@ SPARSE = ("offset", "cell", "deposit")
 
 DENSE = "image"
 """MeV in every cell (n, cells)."""
+
+LARGEST = 2**23
+"""Cells of all images in one response: 32 MiB, several times that as JSON."""
+
+AT_ONCE = 2**15
+"""Numbers of a response that are written while other requests wait."""
 
 
 class Live(BaseModel):
@@ -129,11 +136,18 @@ def kserve(service: Service) -> APIRouter:
         names = _outputs(wanted)
         seed, first = whole(wanted.parameters, "seed"), whole(wanted.parameters, "first") or 0
         particles = asked(service.engine, _incident(tensors), seed, first, service.limits)
+        if DENSE in names:
+            _check_images(len(particles.incident), service.engine.calorimeter.n_cells)
         showers = await service.all_of(particles)
         parameters: dict[str, str | int] = {"seed": particles.seed, "first": first}
         if particles.notes:
             parameters["warning"] = "; ".join(particles.notes)
-        content, headers = write_response(name, wanted, _tensors(showers, names), parameters)
+
+        def written() -> tuple[bytes, dict[str, str]]:
+            return write_response(name, wanted, _tensors(showers, names), parameters)
+
+        large = DENSE in names or showers.n_hits > AT_ONCE
+        content, headers = await run_in_threadpool(written) if large else written()
         return Response(content, headers=headers)
 
     return router
@@ -142,6 +156,15 @@ def kserve(service: Service) -> APIRouter:
 def _check_ready(service: Service) -> None:
     if not service.batcher.accepting:
         raise RefusalError(BUSY, "not ready", retry=5)
+
+
+def _check_images(n: int, cells: int) -> None:
+    if n * cells > LARGEST:
+        raise RefusalError(
+            TOO_LARGE,
+            f"output '{DENSE}' of {n} showers with {cells} cells each; at most "
+            f"{max(1, LARGEST // cells)} showers, or ask for {', '.join(SPARSE)}",
+        )
 
 
 def _metadata(service: Service) -> Metadata:

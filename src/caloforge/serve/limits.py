@@ -39,7 +39,7 @@ class Limits:
             if getattr(self, name) < 1:
                 raise ConfigError(f"--{name} {getattr(self, name)}: give a positive number")
         if not 0 <= self.wait <= 1:
-            raise ConfigError(f"--wait {self.wait:g}: give seconds between 0 and 1")
+            raise ConfigError(f"--wait {1000 * self.wait:g}: give 0 to 1000 ms")
         if self.waiting < self.showers:
             raise ConfigError(
                 f"--waiting {self.waiting}: a request of {self.showers} showers could never wait; "

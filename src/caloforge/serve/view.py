@@ -13,7 +13,7 @@ from caloforge.geometry import Calorimeter
 from caloforge.serve.particles import any_seed, asked
 from caloforge.serve.refusals import MISSING, REFUSALS, RefusalError
 from caloforge.serve.service import Service
-from caloforge.showers import Showers
+from caloforge.showers import Incident, Showers
 
 SHOWN = 4000
 """Hits that are drawn at most, the most energetic ones."""
@@ -72,8 +72,7 @@ def view(service: Service) -> APIRouter:
         seed: int | None = None,
     ) -> Drawn:
         seed = any_seed() if seed is None else seed
-        angled = "theta" in service.engine.description["condition"]
-        beam = particles(1, energy, theta=theta if angled else None, seed=seed)
+        beam = _beam(service, energy, theta, seed)
         return _drawn(await service.all_of(asked(service.engine, beam, seed, 0, service.limits)))
 
     @router.get("/view/geant4", summary="Geant4's shower with the nearest energy and angle")
@@ -105,6 +104,21 @@ def _about(service: Service) -> About:
         geant4=service.geant4 is not None,
         box=_box(service.engine.calorimeter),
         threshold=service.engine.calorimeter.cell_threshold,
+    )
+
+
+def _beam(service: Service, energy: float, theta: float, seed: int) -> Incident:
+    """One particle (GeV, degrees) with the columns of the model, of the first kind it knows."""
+    description = service.engine.description
+    names = description["condition"]
+    kinds = description.get("particles") or [11]
+    return particles(
+        1,
+        energy,
+        theta=theta if "theta" in names else None,
+        phi=0.0 if "phi" in names else None,
+        particle=str(kinds[0]) if "pdg" in names else None,
+        seed=seed,
     )
 
 

@@ -24,7 +24,7 @@ class FastChoice:
 
 
 def choices(words: Sequence[str | Path]) -> tuple[FastChoice, ...]:
-    """Read ``MODEL`` or ``PARTICLES=MODEL``, as in ``e-,e+=my-model``.
+    """Read ``MODEL`` or ``PARTICLES=MODEL``, as in ``e-,e+=my-model``; paths become absolute.
 
     Raises:
         ConfigError: no model, or an unknown particle.
@@ -34,8 +34,10 @@ def choices(words: Sequence[str | Path]) -> tuple[FastChoice, ...]:
 
 def _choice(word: str) -> FastChoice:
     names, found, model = word.partition("=")
-    if not found or "/" in names:
+    if not found or "/" in names or Path(word).exists():
         names, model = "", word
     if not model:
         raise ConfigError(f"--fast {word}: no model; give MODEL or PARTICLES=MODEL")
+    if Path(model).exists():
+        model = str(Path(model).absolute())  # workers may run in another folder
     return FastChoice(model, tuple(pdg_code(name) for name in names.split(",") if name))

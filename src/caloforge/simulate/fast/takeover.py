@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import acos, atan2, hypot, pi
+from pathlib import Path
 from typing import NamedTuple
 
 from caloforge.engines import open_engine
@@ -61,7 +62,7 @@ class Takeover:
 
     def __init__(self, choice: FastChoice, detector: Calorimeter) -> None:
         self.engine = open_engine(choice.model, threads=1)
-        self.name = choice.model
+        self.name = Path(choice.model).name
         self.overlay = Overlay(self.engine.calorimeter, detector)
         source = self.engine.description["provenance"].get("source", {})
         self.particles = choice.particles or tuple(source.get("training_particles", ()))

@@ -52,6 +52,7 @@ class Team:
     """
 
     def __init__(self, choices: Sequence[FastChoice], detector: Calorimeter) -> None:
+        self.detector = detector
         self.members = [Takeover(choice, detector) for choice in choices]
         self._reach = width(detector) / 2 if detector.stacks else np.inf
 

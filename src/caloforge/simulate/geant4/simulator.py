@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,13 @@ SMALLEST_CUT, LARGEST_CUT = 1e-3, 1e3
 
 LOWEST, HIGHEST = 1e-3, 1e8
 """Energies (MeV) that Geant4's standard physics covers: 1 keV to 100 TeV."""
+
+
+class _Models(NamedTuple):
+    """What the showers' ``source`` says of models; of each one its particles and energies (MeV)."""
+
+    settings: dict[str, Any]
+    known: tuple[tuple[tuple[int, ...], tuple[float, float]], ...]
 
 
 @dataclass(frozen=True)
@@ -182,13 +189,15 @@ class Geant4(Simulator):
         }
 
     def _fast_settings(self) -> dict[str, Any]:
-        return self._described if self.fast else {}
+        return self._models.settings if self.fast else {}
 
     @cached_property
-    def _described(self) -> dict[str, Any]:
-        """What the models take over, and their digests; opens them to see that they fit."""
+    def _models(self) -> _Models:
+        """Opens the models, to see that they fit."""
         team = Team(self.fast, self.calorimeter)
-        return {"fast": [[*member.particles] for member in team.members], "models": team.inputs}
+        known = tuple((member.particles, member.ranges["energy"]) for member in team.members)
+        settings = {"fast": [[*particles] for particles, _ in known], "models": team.inputs}
+        return _Models(settings, known)
 
     def prepare(self) -> None:
         """Start Geant4 in this process; models compile."""
@@ -197,10 +206,16 @@ class Geant4(Simulator):
             session.team.warm_up()
 
     def cost(self, incident: Incident) -> NDArray[np.float64]:
-        """About 6 ms per GeV, and a millisecond for the event; models have no other cost."""
-        if self.fast:
-            return np.full(len(incident), FAST_COST)
-        return np.asarray(1e-3 + 6e-6 * incident.energy)
+        """About 6 ms per GeV, and a millisecond for the event; a model costs the same for all."""
+        full = 1e-3 + 6e-6 * incident.energy
+        if not self.fast:
+            return np.asarray(full)
+        codes = incident["pdg"]
+        taken = np.asarray(codes == PDG["pi0"])  # its photons are
+        for particles, (low, high) in self._models.known:
+            inside = (incident.energy >= low) & (incident.energy <= high)
+            taken |= np.isin(codes, particles) & inside
+        return np.where(taken, FAST_COST, full)
 
     def simulate(
         self, incident: Incident, *, seed: int, first: int = 0, advance: Advance | None = None
@@ -214,7 +229,7 @@ class Geant4(Simulator):
 
 
 FAST_COST = 5e-3
-"""s, of an event in which models take over most of the particles."""
+"""s, of an event in which models take the particle over."""
 
 
 def _check_before_gate(incident: Incident) -> None:
