@@ -149,8 +149,12 @@ def ratio_panel(
     low = min(limits[0] for _, _, limits in points)
     high = max(limits[1] for _, _, limits in points)
     axes.set_ylim(low, high)
+    inside = 0.05 * (high - low)
     for number, (place, value, _) in enumerate(points):
-        for edge, beyond, marker in ((low, value < low, "v"), (high, value > high, "^")):
+        for edge, beyond, marker in (
+            (low + inside, value < low, "v"),
+            (high - inside, value > high, "^"),
+        ):
             axes.plot(
                 place[beyond], np.full(beyond.sum(), edge), marker, color=colour(number), ms=5
             )
