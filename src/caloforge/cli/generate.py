@@ -21,6 +21,8 @@ from caloforge.cli.common import (
 from caloforge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from caloforge.runtime import Engine
+    from caloforge.showers import Incident
     from caloforge.tasks import Executor, Result
 
 
@@ -69,26 +71,14 @@ def generate(
 
       caloforge generate model --energy 10:100 -n 1000000 --workers 16 -o generated
     """
-    from caloforge.beam import like as like_file
-    from caloforge.beam import particles
-    from caloforge.beam.particles import listed
     from caloforge.generate import generate_sharded, open_engine
     from caloforge.showers import file_digest
 
     if (energy is None) == (like is None):
         raise ConfigError("give either --energy (with -n) or --like FILE")
     opened = open_engine(model, engine, batch_size=batch_size)
-    if like is not None and (theta, phi, particle) != (None, None, None):
-        raise ConfigError(
-            "--like copies angles and particles; leave --theta, --phi and --particle out"
-        )
-    if like is not None:
-        incident = like_file(like, number, opened.description["condition"])
-    else:
-        assert energy is not None
-        incident = particles(
-            number or listed(energy), energy, theta=theta, phi=phi, particle=particle, seed=seed
-        )
+    asked = {"theta": theta, "phi": phi, "particle": particle}
+    incident = _incident(opened, number, energy, asked, like, seed)
     with warnings_as_notes(), shower_progress("generating", quiet) as show:
         done = generate_sharded(
             opened,
@@ -98,7 +88,7 @@ def generate(
             executor=_where(workers, dask),
             seed=seed,
             batch_size=batch_size,
-            config={"energy": energy, "theta": theta, "phi": phi, "particle": particle},
+            config={"energy": energy, **asked},
             inputs={} if like is None else {f"like {like.name}": file_digest(like)},
             progress=show,
         )
@@ -114,6 +104,29 @@ def generate(
         "total_ms": 1e3 * done.elapsed / made,
     }
     report(_summary(done, result, opened.name), result, quiet, as_json)
+
+
+def _incident(
+    engine: Engine,
+    number: int | None,
+    energy: str | None,
+    asked: dict[str, str | None],
+    like: Path | None,
+    seed: int,
+) -> Incident:
+    """The particles that were asked for, or those of a file."""
+    from caloforge.beam import like as like_file
+    from caloforge.beam import particles
+    from caloforge.beam.particles import listed
+
+    if like is None:
+        assert energy is not None
+        return particles(number or listed(energy), energy, **asked, seed=seed)
+    if any(value is not None for value in asked.values()):
+        raise ConfigError(
+            "--like copies angles and particles; leave --theta, --phi and --particle out"
+        )
+    return like_file(like, number, engine.description["condition"])
 
 
 def _summary(done: Result, result: dict[str, Any], engine: str) -> str:
