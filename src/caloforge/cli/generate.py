@@ -110,7 +110,7 @@ def _incident(
     engine: Engine,
     number: int | None,
     energy: str | None,
-    asked: dict[str, str | None],
+    asked: dict[str, Any],
     like: Path | None,
     seed: int,
 ) -> Incident:
